@@ -1,0 +1,103 @@
+/**
+ * The words of the house.
+ *
+ * *route* what the YAML lists · *offer* one way to pay for it · *challenge* the 402 · *payment* what
+ * the client signed · *payment key* what makes it unique · *claim* our hold on a payment ·
+ * *settlement* what the chain says · *receipt* what the client gets · *snapshot* one immutable
+ * compiled configuration.
+ */
+import type { AtomicAmount } from './amount.ts'
+
+/** CAIP-2 chain id, like "eip155:8453". */
+export type NetworkId = `${string}:${string}`
+
+export type AssetTransferMethod = 'eip3009' | 'permit2'
+
+/** One entry of `accepts` as x402 v2 writes it (x402 specification v2, PaymentRequirements). */
+export interface PaymentRequirements {
+  readonly scheme: string
+  readonly network: NetworkId
+  /** Atomic units, decimal digits. */
+  readonly amount: string
+  readonly asset: string
+  readonly payTo: string
+  readonly maxTimeoutSeconds: number
+  readonly extra: Readonly<Record<string, unknown>>
+}
+
+/** One way to pay for a route: what goes on the wire, and what we know about it. */
+export interface Offer {
+  readonly requirements: PaymentRequirements
+  readonly amount: AtomicAmount
+  /** Ticker for people and metrics ("USDC"). */
+  readonly symbol: string
+  readonly decimals: number
+  readonly transferMethod: AssetTransferMethod
+  /** What x402 v1 calls the network ("base-sepolia"); null where v1 has no name for it. */
+  readonly v1Network: string | null
+}
+
+/** What a resource is called in a challenge (x402 specification v2, ResourceInfo). */
+export interface ResourceInfo {
+  readonly url: string
+  readonly description?: string | undefined
+  readonly mimeType?: string | undefined
+}
+
+/** What the client signed, in x402 v2's form whatever the client spoke. */
+export interface PaymentPayload {
+  readonly x402Version: 2
+  readonly resource?: ResourceInfo | undefined
+  readonly accepted: PaymentRequirements
+  readonly payload: Readonly<Record<string, unknown>>
+  readonly extensions?: Readonly<Record<string, unknown>> | undefined
+}
+
+/** Unique per payment by what the chain itself makes unique (nonce per payer and token). */
+export type PaymentKey = string & { readonly __brand: 'payment-key' }
+
+/** What a payment was spent on: method, host, target, route and body digest, hashed. */
+export type Fingerprint = string & { readonly __brand: 'fingerprint' }
+
+/** A payment that passed every check we can make without asking anybody. */
+export interface Payment {
+  readonly key: PaymentKey
+  /** Who pays, checksummed as the network writes addresses. */
+  readonly payer: string
+  readonly offer: Offer
+  readonly payload: PaymentPayload
+  /** Unix seconds; after this the chain refuses the payment. */
+  readonly validBefore: number
+  /** `not-recovered` may still be a smart wallet's signature; only the chain can tell. */
+  readonly signature: 'recovered' | 'not-recovered'
+}
+
+/** What a facilitator says of a payment before it is used. */
+export type Verdict =
+  | { readonly kind: 'valid' }
+  | { readonly kind: 'invalid'; readonly reason: string }
+  | { readonly kind: 'unavailable'; readonly retryAfterSeconds: number }
+
+/** Proof that money moved. */
+export interface Receipt {
+  /** Transaction hash as the network writes it. */
+  readonly transaction: string
+  readonly network: NetworkId
+  readonly payer: string
+  readonly amount: AtomicAmount
+}
+
+export type Settlement =
+  | { readonly kind: 'settled'; readonly receipt: Receipt }
+  /** Known to have moved nothing, now and later. */
+  | { readonly kind: 'rejected'; readonly reason: string }
+  /** It may have left. Only the chain can tell; nobody may ask the client for money again. */
+  | { readonly kind: 'unknown'; readonly detail: string; readonly transaction: string | null }
+
+export function paymentKey(...parts: readonly string[]): PaymentKey {
+  return parts.join('/') as PaymentKey // the brand's only source
+}
+
+export function fingerprint(hash: string): Fingerprint {
+  return hash as Fingerprint // the brand's only source
+}

@@ -1,0 +1,47 @@
+/**
+ * Something broke or is misconfigured. A declined payment is a value, not one of these.
+ *
+ * Tell errors apart by `code`, which is stable and never reused; docs/errors.md lists them.
+ */
+export abstract class FareboxError extends Error {
+  abstract readonly code: string
+  /** One sentence: what the operator should do next. */
+  readonly fix: string
+
+  protected constructor(message: string, options: { fix: string; cause?: unknown }) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.name = new.target.name
+    this.fix = options.fix
+  }
+}
+
+/** The store cannot promise durability now. Priced routes answer 503 and nothing is served. */
+export class StoreUnavailableError extends FareboxError {
+  readonly code = 'store_unavailable'
+}
+
+/** No facilitator answered, or what it answered cannot be trusted. Nothing was settled. */
+export class FacilitatorUnavailableError extends FareboxError {
+  readonly code = 'facilitator_unavailable'
+  readonly retryAfterSeconds: number
+
+  constructor(message: string, options: { fix: string; cause?: unknown; retryAfterSeconds?: number }) {
+    super(message, options)
+    this.retryAfterSeconds = options.retryAfterSeconds ?? 5
+  }
+}
+
+/** A settle request may have reached the facilitator, and no trustworthy answer came back. */
+export class SettlementUnknownError extends FareboxError {
+  readonly code = 'settlement_pending'
+  /** Hash that the facilitator named, when it named one. */
+  readonly transaction: string | null
+
+  constructor(
+    message: string,
+    options: { fix: string; cause?: unknown; transaction?: string | null },
+  ) {
+    super(message, options)
+    this.transaction = options.transaction ?? null
+  }
+}

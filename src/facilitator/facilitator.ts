@@ -1,0 +1,56 @@
+import type { NetworkId, PaymentPayload, PaymentRequirements } from '../core/payment.ts'
+
+/** One (version, scheme, network) that a facilitator says it can verify and settle. */
+export interface SupportedKind {
+  readonly x402Version: number
+  readonly scheme: string
+  /** CAIP-2 in version 2, a v1 name like "base-sepolia" in version 1. */
+  readonly network: string
+  readonly extra?: Readonly<Record<string, unknown>> | undefined
+}
+
+export interface Supported {
+  readonly kinds: readonly SupportedKind[]
+  readonly extensions: readonly string[]
+  readonly signers: Readonly<Record<string, readonly string[]>>
+}
+
+/** Answer of `/verify` (x402 specification v2, VerifyResponse). */
+export interface VerifyAnswer {
+  readonly isValid: boolean
+  readonly invalidReason?: string | undefined
+  readonly invalidMessage?: string | undefined
+  readonly payer?: string | undefined
+}
+
+/** Answer of `/settle` (x402 specification v2, SettlementResponse). */
+export interface SettleAnswer {
+  readonly success: boolean
+  readonly errorReason?: string | undefined
+  readonly errorMessage?: string | undefined
+  readonly payer?: string | undefined
+  /** Transaction hash; empty when none was sent. */
+  readonly transaction: string
+  readonly network: NetworkId
+  readonly amount?: string | undefined
+}
+
+/** Verifies and settles payments: a remote service, or our own code against the chain. */
+export interface Facilitator {
+  /** What the configuration calls it: safe for logs and metrics, never a URL with a key in it. */
+  readonly name: string
+
+  /** What it can do. Rejects with `FacilitatorUnavailableError`. */
+  supported(): Promise<Supported>
+
+  /** Rejects with `FacilitatorUnavailableError` when there is no trustworthy answer. */
+  verify(payload: PaymentPayload, requirements: PaymentRequirements): Promise<VerifyAnswer>
+
+  /**
+   * Rejects with `FacilitatorUnavailableError` only when the request cannot have been sent, and
+   * with `SettlementUnknownError` whenever it may have been.
+   */
+  settle(payload: PaymentPayload, requirements: PaymentRequirements): Promise<SettleAnswer>
+
+  close(): Promise<void>
+}

@@ -1,0 +1,101 @@
+import type { AtomicAmount } from '../core/amount.ts'
+import type { Fingerprint, NetworkId, PaymentKey, Receipt } from '../core/payment.ts'
+import type { UnixMs } from '../core/time.ts'
+
+/**
+ * Where a payment is. Each state is durable before the step after it begins:
+ *
+ *     forwarded -> settling -> settled -> delivered      settle: on-response
+ *     settling -> settled -> delivered                   settle: before-upstream
+ *        \-> released (nothing charged)   \-> unknown -> settled | released
+ *
+ * A claim is written together with the step that follows it, so that one fsync covers both.
+ */
+export type ClaimState =
+  | 'forwarded'
+  | 'settling'
+  | 'settled'
+  | 'delivered'
+  | 'released'
+  | 'unknown'
+
+export type ClaimId = number & { readonly __brand: 'claim-id' }
+
+/** Everything that recovery needs: it never looks at today's configuration. */
+export interface ClaimRequest {
+  readonly key: PaymentKey
+  readonly fingerprint: Fingerprint
+  /** Route key as the YAML writes it. */
+  readonly route: string
+  readonly payer: string
+  readonly network: NetworkId
+  readonly asset: string
+  readonly payTo: string
+  readonly amount: AtomicAmount
+  /** Unix seconds after which the chain refuses the payment. */
+  readonly validBefore: number
+  /** The exact JSON of the payload and of the requirements, as a settle will send them. */
+  readonly payload: string
+  readonly requirements: string
+  /** The step taken right after the claim. */
+  readonly next: 'forwarded' | 'settling'
+  /** Until when nobody else may take the claim over, should this process die. */
+  readonly heldUntil: UnixMs
+}
+
+export type ClaimOutcome =
+  | { readonly kind: 'claimed'; readonly id: ClaimId }
+  /** Settled before, never delivered: this request redeems it without paying again. */
+  | { readonly kind: 'entitled'; readonly id: ClaimId; readonly receipt: Receipt }
+  /** Another request holds this payment now. */
+  | { readonly kind: 'in-progress' }
+  /** A settle has left and its fate is not known. */
+  | { readonly kind: 'settlement-pending' }
+  /** It already bought this response. */
+  | { readonly kind: 'used'; readonly receipt: Receipt }
+  /** It was spent on, or is held by, a request with another fingerprint. */
+  | { readonly kind: 'other-request' }
+
+/**
+ * Remembers which payments have been used. The rest of a payment proves only that it was signed,
+ * never that it has not been presented before; this is the only thing that can.
+ *
+ * Every method rejects with `StoreUnavailableError` when durability cannot be promised.
+ */
+export interface Ledger {
+  /**
+   * Takes a payment for one request.
+   *
+   * One atomic step: of any number of concurrent calls with the same key, exactly one sees
+   * `claimed`. Asking first and writing second would let two through.
+   *
+   * A row that is `released`, or `forwarded` with its hold run out (no settle was ever sent for
+   * it), is taken over, whatever its fingerprint. A `settled` row whose hold has run out is
+   * `entitled` for the same fingerprint, and held again until `heldUntil`.
+   */
+  claim(request: ClaimRequest): Promise<ClaimOutcome>
+
+  /** From `forwarded`: a settle is about to leave. */
+  markSettling(id: ClaimId): Promise<void>
+
+  /** From `settling` or `unknown`: money moved. A second call with the same receipt changes nothing. */
+  markSettled(id: ClaimId, receipt: Receipt): Promise<void>
+
+  /** From `settling`: a settle may have landed; `transaction` is what the facilitator named, if anything. */
+  markUnknown(id: ClaimId, detail: string, transaction: string | null): Promise<void>
+
+  /** From `settled`: the client has the whole response. */
+  markDelivered(id: ClaimId): Promise<void>
+
+  /** Ends the hold on a `settled` claim that was not delivered: the same payment may redeem it now. */
+  endHold(id: ClaimId): Promise<void>
+
+  /** From `forwarded` or `settling`: nothing was charged and nothing can be. The payment is free again. */
+  release(id: ClaimId, reason: string): Promise<void>
+
+  /** How many rows are in each state. */
+  countByState(): Promise<Readonly<Record<ClaimState, number>>>
+
+  /** Finishes what was asked, then closes. */
+  close(): Promise<void>
+}
