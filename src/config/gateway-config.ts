@@ -1,0 +1,96 @@
+import type { Offer } from '../core/payment.ts'
+
+/**
+ * The configuration as the rest of the house reads it: defaults filled in, secrets resolved, names
+ * looked up, prices turned into offers. `check.ts` is the only place that makes one.
+ */
+export interface GatewayConfig {
+  readonly server: ServerConfig
+  /** Null where the operator switched the admin listener off. */
+  readonly admin: ListenAddress | null
+  readonly store: StoreConfig
+  /** In the order in which they are tried. */
+  readonly facilitators: readonly FacilitatorConfig[]
+  readonly upstreams: readonly UpstreamConfig[]
+  readonly routes: readonly RouteConfig[]
+}
+
+export interface ListenAddress {
+  readonly host: string
+  /** 0 lets the system choose. */
+  readonly port: number
+}
+
+export interface ServerConfig {
+  readonly listen: ListenAddress
+  /** Origin without a trailing slash, like "https://api.example.com"; null: built from the request. */
+  readonly publicUrl: string | null
+  /** CIDR ranges whose X-Forwarded-* headers are believed. */
+  readonly trustedProxies: readonly string[]
+  readonly limits: ServerLimits
+  /** How long a SIGTERM waits for requests in flight. */
+  readonly drainTimeoutMs: number
+}
+
+export interface ServerLimits {
+  readonly headerBytes: number
+  readonly bodyBytes: number
+  /** From the first byte of a request to its last. */
+  readonly requestTimeoutMs: number
+}
+
+export interface StoreConfig {
+  readonly kind: 'sqlite'
+  /** File path, or ":memory:" (which survives nothing, for trying things out). */
+  readonly path: string
+}
+
+export interface FacilitatorConfig {
+  /** Preset name or the URL's host: safe to log. */
+  readonly name: string
+  /** Base URL without a trailing slash. May carry a key in its path: never logged. */
+  readonly url: string
+  readonly headers: Readonly<Record<string, string>>
+  /** Per operation: /verify and /supported. A settle gets `settleTimeoutMs`. */
+  readonly timeoutMs: number
+  readonly settleTimeoutMs: number
+}
+
+export interface UpstreamConfig {
+  readonly name: string
+  /** Origin, optionally with a base path that is put before the request's ("http://localhost:3000/api"). */
+  readonly url: string
+  /** Added to every request, over whatever the client sent. */
+  readonly headers: Readonly<Record<string, string>>
+  readonly connectTimeoutMs: number
+  /** Connections kept at most; more requests wait. */
+  readonly maxConnections: number
+}
+
+export type SettleMode = 'on-response' | 'before-upstream'
+
+export type PriceConfig =
+  | { readonly kind: 'free' }
+  /** Never empty; best first. */
+  | { readonly kind: 'paid'; readonly offers: readonly Offer[] }
+
+export interface RouteConfig {
+  /** As the YAML writes it: "GET /v1/weather/{city}" or "/health". */
+  readonly key: string
+  /** Null: every method. */
+  readonly method: string | null
+  /** "/v1/weather/{city}", "/files/*". */
+  readonly path: string
+  /** Name of an entry of `upstreams`. */
+  readonly upstream: string
+  readonly price: PriceConfig
+  readonly description: string | null
+  readonly mimeType: string | null
+  readonly settle: SettleMode
+  /** Inclusive status ranges that are charged for. */
+  readonly billable: readonly { readonly from: number; readonly to: number }[]
+  /** Until the upstream's head must have arrived. */
+  readonly timeoutMs: number
+  /** Allowed origins, or ["*"]; null: no CORS headers are added. */
+  readonly cors: { readonly origins: readonly string[] } | null
+}
