@@ -1,0 +1,195 @@
+import { Agent, errors, request } from 'undici'
+import type { FacilitatorConfig } from '../config/gateway-config.ts'
+import type { NetworkId, PaymentPayload, PaymentRequirements } from '../core/payment.ts'
+import { FacilitatorUnavailableError, SettlementUnknownError } from '../errors.ts'
+import type { Facilitator, SettleAnswer, Supported, VerifyAnswer } from './facilitator.ts'
+import { requestV1, requestV2, type V1Networks } from './v1-translation.ts'
+import { readSettleAnswer, readSupported, readVerifyAnswer } from './wire.ts'
+
+const ANSWER_BYTES_MAX = 1024 * 1024
+const CONNECTIONS_MAX = 64
+
+interface Answer {
+  readonly status: number
+  readonly json: unknown
+  readonly retryAfterSeconds: number | undefined
+}
+
+/**
+ * A facilitator behind HTTP. Follows no redirect (it would send the payment elsewhere), repeats
+ * nothing by itself, reads a bounded answer, and believes only what its schema proves.
+ */
+export function createHttpFacilitator(
+  config: FacilitatorConfig,
+  v1Networks: V1Networks,
+): Facilitator {
+  const agent = new Agent({ connections: CONNECTIONS_MAX, pipelining: 1 })
+  /** Null until `/supported` was read once: then version 2 is assumed. */
+  let known: Supported | null = null
+
+  const call = (path: string, timeoutMs: number, body?: unknown): Promise<Answer> =>
+    callJson(agent, { config, path, timeoutMs, body })
+
+  const requestBody = (payload: PaymentPayload, requirements: PaymentRequirements): unknown => {
+    const v1Network = v1Networks.nameOf(requirements.network)
+    const { scheme, network } = requirements
+    const speaks = (version: number, name: string): boolean =>
+      known?.kinds.some(
+        kind => kind.x402Version === version && kind.scheme === scheme && kind.network === name,
+      ) ?? false
+    return v1Network !== null && !speaks(2, network) && speaks(1, v1Network)
+      ? requestV1(payload, requirements, v1Network)
+      : requestV2(payload, requirements)
+  }
+
+  return {
+    name: config.name,
+
+    async supported(): Promise<Supported> {
+      const answer = await call('supported', config.timeoutMs).catch(cause => {
+        throw unavailable(config, 'supported', cause)
+      })
+      const supported = answer.status === 200 ? readSupported(answer.json) : null
+      if (supported === null) throw untrustworthy(config, 'supported', answer)
+      known = supported
+      return supported
+    },
+
+    async verify(payload, requirements): Promise<VerifyAnswer> {
+      const body = requestBody(payload, requirements)
+      const answer = await call('verify', config.timeoutMs, body).catch(cause => {
+        throw unavailable(config, 'verify', cause)
+      })
+      const verdict = readVerifyAnswer(answer.json)
+      // A refusal may come as a 4xx with a body; a server's failure never decides a payment.
+      if (verdict === null || answer.status >= 500 || (verdict.isValid && answer.status !== 200)) {
+        throw untrustworthy(config, 'verify', answer)
+      }
+      return verdict
+    },
+
+    async settle(payload, requirements): Promise<SettleAnswer> {
+      const body = requestBody(payload, requirements)
+      const answer = await call('settle', config.settleTimeoutMs, body).catch(cause => {
+        throw wasNeverSent(cause)
+          ? unavailable(config, 'settle', cause)
+          : settlementUnknown(config, 'gave no complete answer to a settle', cause)
+      })
+      return readSettle(config, answer, requirements.network)
+    },
+
+    close: () => agent.close(),
+  }
+}
+
+/** Statuses by which a service says that it did not take the request up at all. */
+const NOT_TAKEN_UP = new Set([401, 403, 404, 405, 413, 429])
+
+function readSettle(config: FacilitatorConfig, answer: Answer, network: NetworkId): SettleAnswer {
+  const settled = readSettleAnswer(answer.json, network)
+  if (settled !== null && answer.status < 500) {
+    const proven = !settled.success || (answer.status === 200 && settled.transaction !== '')
+    if (proven) return settled
+  }
+  if (settled === null && NOT_TAKEN_UP.has(answer.status)) {
+    throw untrustworthy(config, 'settle', answer)
+  }
+  throw settlementUnknown(config, `answered a settle with status ${answer.status} and no proof`)
+}
+
+async function callJson(
+  agent: Agent,
+  options: { config: FacilitatorConfig; path: string; timeoutMs: number; body?: unknown },
+): Promise<Answer> {
+  const { config, path, timeoutMs, body } = options
+  const hasBody = body !== undefined
+  const response = await request(`${config.url}/${path}`, {
+    dispatcher: agent,
+    method: hasBody ? 'POST' : 'GET',
+    headers: {
+      ...config.headers,
+      accept: 'application/json',
+      ...(hasBody ? { 'content-type': 'application/json' } : {}),
+    },
+    body: hasBody ? JSON.stringify(body) : null,
+    headersTimeout: timeoutMs,
+    bodyTimeout: timeoutMs,
+    // Over the whole exchange: a body that trickles in resets the two time-outs above for ever.
+    signal: AbortSignal.timeout(timeoutMs),
+  })
+  const text = await readBounded(response.body)
+  return {
+    status: response.statusCode,
+    json: parseJson(text),
+    retryAfterSeconds: readRetryAfter(response.headers['retry-after']),
+  }
+}
+
+async function readBounded(body: AsyncIterable<Buffer>): Promise<string> {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of body) {
+    bytes += chunk.length
+    // Leaving the loop destroys the body, and with it the connection.
+    if (bytes > ANSWER_BYTES_MAX) throw new Error('The answer is larger than 1 MiB.')
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+function readRetryAfter(value: string | string[] | undefined): number | undefined {
+  const seconds = typeof value === 'string' && /^\d{1,6}$/.test(value) ? Number(value) : undefined
+  return seconds === undefined ? undefined : Math.min(Math.max(seconds, 1), 600)
+}
+
+/** System error codes of a connection that never came to be. */
+const NEVER_CONNECTED = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'ENETUNREACH',
+  'EHOSTUNREACH',
+])
+
+function wasNeverSent(cause: unknown): boolean {
+  if (cause instanceof errors.ConnectTimeoutError) return true
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
+  return NEVER_CONNECTED.has(code)
+}
+
+function unavailable(config: FacilitatorConfig, operation: string, cause: unknown): Error {
+  return new FacilitatorUnavailableError(
+    `Facilitator ${config.name} gave no answer to ${operation}.`,
+    {
+      fix: 'Check its URL, its status page and the network between; payments wait meanwhile.',
+      cause,
+    },
+  )
+}
+
+function untrustworthy(config: FacilitatorConfig, operation: string, answer: Answer): Error {
+  return new FacilitatorUnavailableError(
+    `Facilitator ${config.name} answered ${operation} with status ${answer.status} and no usable body.`,
+    {
+      fix: 'Check the facilitator URL and its credentials in the configuration.',
+      ...(answer.retryAfterSeconds === undefined
+        ? {}
+        : { retryAfterSeconds: answer.retryAfterSeconds }),
+    },
+  )
+}
+
+function settlementUnknown(config: FacilitatorConfig, what: string, cause?: unknown): Error {
+  return new SettlementUnknownError(`Facilitator ${config.name} ${what}.`, {
+    fix: 'The payment stays claimed until the chain tells whether it moved.',
+    cause,
+  })
+}

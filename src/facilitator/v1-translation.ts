@@ -1,0 +1,40 @@
+import type { NetworkId, PaymentPayload, PaymentRequirements } from '../core/payment.ts'
+
+/** Names of networks in x402 v1 and their CAIP-2 ids, both ways. */
+export interface V1Networks {
+  nameOf(network: NetworkId): string | null
+  networkOf(name: string): NetworkId | null
+}
+
+/** The body of `/verify` and `/settle` for a service that speaks x402 v2. */
+export function requestV2(payload: PaymentPayload, requirements: PaymentRequirements): unknown {
+  return { x402Version: 2, paymentPayload: payload, paymentRequirements: requirements }
+}
+
+/**
+ * The same payment for a service that speaks x402 v1 only. The inner payload of scheme `exact` is
+ * the same in both, so the payer's signature holds.
+ */
+export function requestV1(
+  payload: PaymentPayload,
+  requirements: PaymentRequirements,
+  v1Network: string,
+): unknown {
+  const { scheme, amount, payTo, maxTimeoutSeconds, asset, extra } = requirements
+  return {
+    x402Version: 1,
+    paymentPayload: { x402Version: 1, scheme, network: v1Network, payload: payload.payload },
+    paymentRequirements: {
+      scheme,
+      network: v1Network,
+      maxAmountRequired: amount,
+      resource: payload.resource?.url ?? '',
+      description: payload.resource?.description ?? '',
+      mimeType: payload.resource?.mimeType ?? '',
+      payTo,
+      maxTimeoutSeconds,
+      asset,
+      extra,
+    },
+  }
+}

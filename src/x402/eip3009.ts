@@ -1,0 +1,83 @@
+import { getAddress } from 'viem'
+import type { Offer } from '../core/payment.ts'
+import {
+  addressWord,
+  bytes32Word,
+  hashDomain,
+  hashStruct,
+  typedDataDigest,
+  typeHash,
+  uintWord,
+} from './eip712.ts'
+import { chainIdOf, type SignedTransfer, type TransferMethod } from './signed-transfer.ts'
+import { eip3009Payload } from './wire.ts'
+
+/** EIP-3009, "transferWithAuthorization". */
+const TRANSFER_TYPE = typeHash(
+  'TransferWithAuthorization(address from,address to,uint256 value,' +
+    'uint256 validAfter,uint256 validBefore,bytes32 nonce)',
+)
+
+/** The token moves the money itself: `transferWithAuthorization`. */
+export const eip3009: TransferMethod = { name: 'eip3009', read }
+
+function read(raw: Readonly<Record<string, unknown>>, offer: Offer): SignedTransfer | null {
+  const parsed = eip3009Payload.safeParse(raw)
+  if (!parsed.success) return null
+  const { signature, authorization } = parsed.data
+  const payer = authorization.from.toLowerCase()
+  const nonce = authorization.nonce.toLowerCase()
+  return {
+    payer,
+    payTo: authorization.to.toLowerCase(),
+    asset: null,
+    amount: BigInt(authorization.value),
+    validAfter: BigInt(authorization.validAfter),
+    validBefore: BigInt(authorization.validBefore),
+    signature: signature.toLowerCase(),
+    uniqueBy: ['eip3009', offer.requirements.asset.toLowerCase(), payer, nonce],
+    payload: {
+      signature,
+      authorization: {
+        ...authorization,
+        from: getAddress(authorization.from),
+        to: getAddress(authorization.to),
+      },
+    },
+    digest: signed => typedDataDigest(domainSeparator(signed), hashAuthorization(authorization)),
+  }
+}
+
+function hashAuthorization(authorization: {
+  from: string
+  to: string
+  value: string
+  validAfter: string
+  validBefore: string
+  nonce: string
+}): Uint8Array {
+  return hashStruct([
+    TRANSFER_TYPE,
+    addressWord(authorization.from),
+    addressWord(authorization.to),
+    uintWord(BigInt(authorization.value)),
+    uintWord(BigInt(authorization.validAfter)),
+    uintWord(BigInt(authorization.validBefore)),
+    bytes32Word(authorization.nonce),
+  ])
+}
+
+const separators = new WeakMap<Offer, Uint8Array>()
+
+function domainSeparator(offer: Offer): Uint8Array {
+  const known = separators.get(offer)
+  if (known !== undefined) return known
+  const separator = hashDomain({
+    name: String(offer.requirements.extra['name']),
+    version: String(offer.requirements.extra['version']),
+    chainId: chainIdOf(offer),
+    verifyingContract: offer.requirements.asset,
+  })
+  separators.set(offer, separator)
+  return separator
+}

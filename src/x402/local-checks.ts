@@ -1,0 +1,124 @@
+import { getAddress } from 'viem'
+import { type Offer, type Payment, paymentKey } from '../core/payment.ts'
+import type { PresentedPayment } from './decode-payment.ts'
+import { recoverSigner } from './eip712.ts'
+import { eip3009 } from './eip3009.ts'
+import { permit2 } from './permit2.ts'
+import type { SignedTransfer, TransferMethod } from './signed-transfer.ts'
+
+/** Why a payment is refused without asking anybody (x402 specification v2, "Error codes"). */
+export type RefusalReason =
+  | 'invalid_network'
+  | 'unsupported_scheme'
+  | 'invalid_payment_requirements'
+  | 'invalid_payload'
+  | 'invalid_exact_evm_payload_recipient_mismatch'
+  | 'invalid_exact_evm_payload_authorization_value'
+  | 'invalid_exact_evm_payload_authorization_valid_after'
+  | 'invalid_exact_evm_payload_authorization_valid_before'
+
+export type LocalCheck =
+  | { readonly kind: 'passed'; readonly payment: Payment }
+  | { readonly kind: 'refused'; readonly reason: RefusalReason }
+
+const TRANSFER_METHODS: Record<Offer['transferMethod'], TransferMethod> = { eip3009, permit2 }
+
+/**
+ * Refutes all that can be refuted without asking anybody: that it pays one of our offers, in full,
+ * to us, in time. No facilitator's word outweighs a refusal.
+ *
+ * @param nowSeconds      Unix seconds.
+ * @param headroomSeconds How long the payment must still be good for: the upstream's time-out, plus
+ *                        what a settlement takes.
+ */
+export function checkLocally(
+  presented: PresentedPayment,
+  offers: readonly Offer[],
+  time: { readonly nowSeconds: number; readonly headroomSeconds: number },
+): LocalCheck {
+  const meant = findOffers(presented, offers)
+  if (!Array.isArray(meant)) return { kind: 'refused', reason: meant }
+  const checks = meant.map(offer => checkAgainst(presented, offer, time))
+  // Version 1 does not name the token: where several share a network, the signature tells which.
+  const best =
+    checks.find(check => check.kind === 'passed' && check.payment.signature === 'recovered') ??
+    checks.find(check => check.kind === 'passed') ??
+    checks[0]
+  return best ?? { kind: 'refused', reason: 'invalid_payment_requirements' }
+}
+
+function findOffers(
+  presented: PresentedPayment,
+  offers: readonly Offer[],
+): Offer[] | RefusalReason {
+  const { network, scheme, accepted } = presented
+  const onNetwork = offers.filter(offer =>
+    accepted === null ? offer.v1Network === network : offer.requirements.network === network,
+  )
+  if (onNetwork.length === 0) return 'invalid_network'
+  const ofScheme = onNetwork.filter(offer => offer.requirements.scheme === scheme)
+  if (ofScheme.length === 0) return 'unsupported_scheme'
+  if (accepted === null) return ofScheme
+  const exact = ofScheme.filter(
+    ({ requirements }) =>
+      requirements.asset.toLowerCase() === accepted.asset.toLowerCase() &&
+      requirements.payTo.toLowerCase() === accepted.payTo.toLowerCase() &&
+      requirements.amount === accepted.amount,
+  )
+  return exact.length === 0 ? 'invalid_payment_requirements' : exact
+}
+
+function checkAgainst(
+  presented: PresentedPayment,
+  offer: Offer,
+  time: { readonly nowSeconds: number; readonly headroomSeconds: number },
+): LocalCheck {
+  const transfer = TRANSFER_METHODS[offer.transferMethod].read(presented.payload, offer)
+  if (transfer === null) return { kind: 'refused', reason: 'invalid_payload' }
+  const reason = refute(transfer, offer, time)
+  if (reason !== null) return { kind: 'refused', reason }
+  return { kind: 'passed', payment: toPayment(presented, offer, transfer) }
+}
+
+function refute(
+  transfer: SignedTransfer,
+  offer: Offer,
+  time: { readonly nowSeconds: number; readonly headroomSeconds: number },
+): RefusalReason | null {
+  const { requirements } = offer
+  if (transfer.payTo !== requirements.payTo.toLowerCase()) {
+    return 'invalid_exact_evm_payload_recipient_mismatch'
+  }
+  if (transfer.asset !== null && transfer.asset !== requirements.asset.toLowerCase()) {
+    return 'invalid_payment_requirements'
+  }
+  if (transfer.amount !== offer.amount) return 'invalid_exact_evm_payload_authorization_value'
+  if (transfer.validAfter > BigInt(time.nowSeconds)) {
+    return 'invalid_exact_evm_payload_authorization_valid_after'
+  }
+  if (transfer.validBefore < BigInt(time.nowSeconds + time.headroomSeconds)) {
+    return 'invalid_exact_evm_payload_authorization_valid_before'
+  }
+  return null
+}
+
+function toPayment(presented: PresentedPayment, offer: Offer, transfer: SignedTransfer): Payment {
+  const signer = recoverSigner(transfer.digest(offer), transfer.signature)
+  return {
+    key: paymentKey(offer.requirements.network, ...transfer.uniqueBy),
+    payer: getAddress(transfer.payer),
+    offer,
+    payload: {
+      x402Version: 2,
+      resource: presented.resource,
+      accepted: offer.requirements,
+      payload: transfer.payload,
+      extensions: presented.extensions,
+    },
+    validBefore: Number(transfer.validBefore > FAR_FUTURE ? FAR_FUTURE : transfer.validBefore),
+    signature: signer === transfer.payer ? 'recovered' : 'not-recovered',
+  }
+}
+
+/** Year 9999 in Unix seconds: keeps a uint256 within what a number carries exactly. */
+const FAR_FUTURE = 253_402_300_799n

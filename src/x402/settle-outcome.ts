@@ -1,0 +1,53 @@
+import { atomicAmount } from '../core/amount.ts'
+import type { Payment, Settlement } from '../core/payment.ts'
+import type { SettleAnswer } from '../facilitator/facilitator.ts'
+
+/**
+ * Refusals after which nothing was sent and nothing can land: the facilitator looked before it
+ * leapt. Anything beyond this list may have left, so only the chain can tell.
+ *
+ * `nonce_already_used` is missing on purpose: anybody may submit a signed transfer, so a used nonce
+ * can mean that the money did reach us.
+ *
+ * Source: x402 specification v2, "Error codes"; @x402/evm 2.27.0 error constants.
+ */
+const REFUSED_BEFORE_SENDING = [
+  /^insufficient_funds$/,
+  /^invalid_(network|scheme|payload|payment_requirements|x402_version)$/,
+  /^unsupported_(scheme|payload_type)$/,
+  /^invalid_exact_evm_payload_/,
+  /^invalid_exact_evm_(scheme|signature|network_mismatch|recipient_mismatch)$/,
+  /^invalid_exact_evm_(insufficient_balance|authorization_value|missing_eip712_domain)$/,
+  /^invalid_exact_evm_(token_name_mismatch|token_version_mismatch|eip3009_not_supported)$/,
+  /^invalid_exact_evm_transaction_simulation_failed$/,
+  /^invalid_permit2_(signature|spender|recipient_mismatch)$/,
+  /^permit2_(amount_mismatch|deadline_expired|insufficient_balance|invalid_amount)$/,
+  /^permit2_(not_yet_valid|token_mismatch|allowance_required|simulation_failed)$/,
+  /^(asset_not_deployed_contract|eip6492_factory_not_allowed|smart_wallet_deployment_failed)$/,
+]
+
+/** Failures of a transaction that was mined: it reverted, so it moved nothing. */
+const REVERTED = /^(invalid_transaction_state|(invalid_exact_evm_)?transaction_failed)$/
+
+/** What a facilitator's answer to a settle proves. */
+export function readSettlement(answer: SettleAnswer, payment: Payment): Settlement {
+  const { requirements } = payment.offer
+  if (answer.success) {
+    return {
+      kind: 'settled',
+      receipt: {
+        transaction: answer.transaction,
+        network: requirements.network,
+        payer: payment.payer,
+        amount: atomicAmount(payment.offer.amount),
+      },
+    }
+  }
+  const reason = answer.errorReason ?? 'unexpected_settle_error'
+  if (answer.transaction === '' && REFUSED_BEFORE_SENDING.some(known => known.test(reason))) {
+    return { kind: 'rejected', reason }
+  }
+  if (answer.transaction !== '' && REVERTED.test(reason)) return { kind: 'rejected', reason }
+  const transaction = answer.transaction === '' ? null : answer.transaction
+  return { kind: 'unknown', detail: reason, transaction }
+}

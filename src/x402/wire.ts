@@ -1,0 +1,81 @@
+import { z } from 'zod'
+
+/**
+ * The x402 objects that clients send, as strict as the specification allows: types are not coerced,
+ * and members we do not know are dropped, never passed on.
+ *
+ * Source: x402 specification v1 and v2, PaymentPayload; @x402/core 2.27.0 `PaymentPayloadV1Schema`
+ * and `PaymentPayloadV2Schema`.
+ */
+const shortText = z.string().min(1).max(256)
+const jsonObject = z.record(z.string(), z.unknown())
+
+/** Decimal digits without leading zeros that fit an EVM word. */
+export const uint256 = z
+  .string()
+  .regex(/^(0|[1-9][0-9]{0,77})$/)
+  .refine(digits => BigInt(digits) < 2n ** 256n)
+
+export const evmAddress = z.string().regex(/^0x[0-9a-fA-F]{40}$/)
+export const bytes32 = z.string().regex(/^0x[0-9a-fA-F]{64}$/)
+export const hexBytes = z.string().regex(/^0x(?:[0-9a-fA-F]{2})+$/)
+
+const paymentRequirementsV2 = z.object({
+  scheme: shortText,
+  network: z.templateLiteral([z.string().min(1).max(64), ':', z.string().min(1).max(128)]),
+  amount: uint256,
+  asset: shortText,
+  payTo: shortText,
+  maxTimeoutSeconds: z.number().positive(),
+  extra: jsonObject.nullish().transform(extra => extra ?? {}),
+})
+
+const resourceInfo = z.object({
+  url: z.string().min(1).max(8192),
+  description: z.string().max(4096).optional(),
+  mimeType: z.string().max(256).optional(),
+})
+
+export const paymentPayloadV1 = z.object({
+  x402Version: z.literal(1),
+  scheme: shortText,
+  network: shortText,
+  payload: jsonObject,
+})
+
+export const paymentPayloadV2 = z.object({
+  x402Version: z.literal(2),
+  resource: resourceInfo.nullish().transform(resource => resource ?? undefined),
+  accepted: paymentRequirementsV2,
+  payload: jsonObject,
+  extensions: jsonObject.nullish().transform(extensions => extensions ?? undefined),
+})
+
+/** `payload` of scheme exact on EVM with EIP-3009 (x402 specification, scheme_exact_evm). */
+export const eip3009Payload = z.object({
+  signature: hexBytes,
+  authorization: z.object({
+    from: evmAddress,
+    to: evmAddress,
+    value: uint256,
+    validAfter: uint256,
+    validBefore: uint256,
+    nonce: bytes32,
+  }),
+})
+
+/** `payload` of scheme exact on EVM with Permit2 (x402 specification, scheme_exact_evm). */
+export const permit2Payload = z.object({
+  signature: hexBytes,
+  permit2Authorization: z.object({
+    from: evmAddress,
+    permitted: z.object({ token: evmAddress, amount: uint256 }),
+    spender: evmAddress,
+    nonce: uint256,
+    deadline: uint256,
+    witness: z.object({ to: evmAddress, validAfter: uint256 }),
+  }),
+})
+
+export type PaymentPayloadV1 = z.output<typeof paymentPayloadV1>
+export type PaymentPayloadV2 = z.output<typeof paymentPayloadV2>
