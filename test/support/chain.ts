@@ -1,0 +1,196 @@
+import { createRequire } from 'node:module'
+import {
+  type Address,
+  createPublicClient,
+  createTestClient,
+  createWalletClient,
+  defineChain,
+  type Hex,
+  http,
+  type PublicClient,
+  pad,
+  publicActions,
+} from 'viem'
+import { spawnTied, type TiedProcess } from './tied-process.ts'
+import { testDollarAbi } from './token/abi.ts'
+import artifact from './token/artifact.json' with { type: 'json' }
+
+/** USDC's address on Base Sepolia (networks.json of the ecosystem notes, @x402/evm 2.27.0). */
+export const TOKEN_ADDRESS: Address = '0x036CbD53842c5426634e7929541eC2318f3dCF7e'
+/** Where every public chain has Multicall3, and where @x402/evm expects it. */
+const CALL_BATCH_ADDRESS: Address = '0xcA11bde05977b3631167028862bE2a173976CA11'
+/** Anvil's last development account; the node signs for it. The facilitator uses the first. */
+const MINTER: Address = '0xa0Ee7A142d267C1f36714E4a8F75612F20a79720'
+const START_TIMEOUT_MS = 15_000
+
+export interface Chain {
+  readonly rpcUrl: string
+  readonly chainId: number
+  /** The test dollar, six decimals. */
+  readonly token: Address
+  readonly publicClient: PublicClient
+  /** Gives test dollars, in atomic units, to anybody. */
+  mint(to: Address, amount: bigint): Promise<void>
+  /** In atomic units. */
+  balanceOf(account: Address): Promise<bigint>
+  /** Puts an EIP-1271 smart wallet at `at` that accepts what `owner`'s key signed. */
+  deployWallet(at: Address, owner: Address): Promise<void>
+  close(): Promise<void>
+}
+
+export interface ChainOptions {
+  /** Default: Base Sepolia's. */
+  readonly chainId?: number
+  /** Without it, every transaction is mined at once. */
+  readonly blockTimeSeconds?: number
+}
+
+/** Starts a real EVM node on 127.0.0.1 with the test dollar at the address of Base Sepolia's USDC. */
+export async function startChain(options: ChainOptions = {}): Promise<Chain> {
+  const { chainId = 84532, blockTimeSeconds } = options
+  const interval = blockTimeSeconds === undefined ? [] : ['--block-time', String(blockTimeSeconds)]
+  const anvil = spawnTied(anvilBinary(), [
+    ...['--host', '127.0.0.1', '--port', '0', '--chain-id', String(chainId)],
+    ...interval,
+  ])
+  try {
+    const rpcUrl = `http://127.0.0.1:${await listeningPort(anvil)}`
+    const mineMints = blockTimeSeconds !== undefined
+    const chain = chainAt(rpcUrl, { chainId, mineMints, close: anvil.stop })
+    await placeContracts(rpcUrl)
+    return chain
+  } catch (error) {
+    await anvil.stop()
+    throw error
+  }
+}
+
+/** How viem must see a local chain: named, with its own id, and asked often. */
+export function viemChain(rpcUrl: string, chainId: number) {
+  return defineChain({
+    id: chainId,
+    name: 'anvil',
+    nativeCurrency: { name: 'Ether', symbol: 'ETH', decimals: 18 },
+    rpcUrls: { default: { http: [rpcUrl] } },
+    testnet: true,
+  })
+}
+
+interface Node {
+  readonly chainId: number
+  /** With a block time, nobody should have to wait for test money. */
+  readonly mineMints: boolean
+  close(): Promise<void>
+}
+
+function chainAt(rpcUrl: string, node: Node): Chain {
+  const { chainId, mineMints, close } = node
+  const settings = {
+    chain: viemChain(rpcUrl, chainId),
+    transport: http(rpcUrl),
+    pollingInterval: 20,
+  }
+  const publicClient = createPublicClient(settings)
+  const wallet = createWalletClient({ ...settings, account: MINTER })
+  const control = testClient(rpcUrl)
+  // The node hands out the same nonce twice when two transactions come at once.
+  let lastMint: Promise<void> = Promise.resolve()
+  const mint = async (to: Address, amount: bigint) => {
+    const hash = await wallet.writeContract({
+      address: TOKEN_ADDRESS,
+      abi: testDollarAbi,
+      functionName: 'mint',
+      args: [to, amount],
+    })
+    if (mineMints) await control.mine({ blocks: 1 })
+    await publicClient.waitForTransactionReceipt({ hash })
+  }
+  return {
+    rpcUrl,
+    chainId,
+    token: TOKEN_ADDRESS,
+    publicClient,
+    close,
+    mint(to, amount) {
+      const minted = lastMint.then(() => mint(to, amount))
+      lastMint = minted.catch(() => undefined)
+      return minted
+    },
+    balanceOf: account =>
+      publicClient.readContract({
+        address: TOKEN_ADDRESS,
+        abi: testDollarAbi,
+        functionName: 'balanceOf',
+        args: [account],
+      }),
+    async deployWallet(at, owner) {
+      await control.setCode({ address: at, bytecode: hex(artifact.wallet.deployedBytecode) })
+      await control.setStorageAt({ address: at, index: 0, value: pad(owner) })
+    },
+  }
+}
+
+function testClient(rpcUrl: string) {
+  return createTestClient({ mode: 'anvil', transport: http(rpcUrl) }).extend(publicActions)
+}
+
+async function placeContracts(rpcUrl: string): Promise<void> {
+  const control = testClient(rpcUrl)
+  await Promise.all([
+    control.setCode({ address: TOKEN_ADDRESS, bytecode: hex(artifact.deployedBytecode) }),
+    control.setCode({
+      address: CALL_BATCH_ADDRESS,
+      bytecode: hex(artifact.callBatch.deployedBytecode),
+    }),
+  ])
+}
+
+/** Resolves with the port that the node says it listens on. */
+function listeningPort(anvil: TiedProcess): Promise<number> {
+  const { child } = anvil
+  return new Promise((resolve, reject) => {
+    let said = ''
+    const fail = (why: string) => {
+      clearTimeout(timer)
+      reject(new Error(`The local chain did not start: ${why}\n${said.trim()}`.trim()))
+    }
+    const timer = setTimeout(() => fail(`silent for ${START_TIMEOUT_MS} ms`), START_TIMEOUT_MS)
+    const listen = (chunk: Buffer) => {
+      said += chunk.toString()
+      const port = /^Listening on 127\.0\.0\.1:(\d+)$/m.exec(said)?.[1]
+      if (port === undefined) return
+      clearTimeout(timer)
+      // From here on the log is thrown away: an unread pipe would block the node.
+      child.stdout?.off('data', listen).resume()
+      child.stderr?.off('data', listen).resume()
+      resolve(Number(port))
+    }
+    child.stdout?.on('data', listen)
+    child.stderr?.on('data', listen)
+    child.once('error', error => fail(error.message))
+    child.once('exit', code => fail(`anvil ended with code ${code}`))
+  })
+}
+
+/**
+ * The platform's own executable. The package's launcher script would sit between us and the node,
+ * and a killed launcher leaves the node running.
+ */
+function anvilBinary(): string {
+  const architecture = process.arch === 'x64' ? 'amd64' : process.arch
+  const name = process.platform === 'win32' ? 'anvil.exe' : 'anvil'
+  const platformPackage = `@foundry-rs/anvil-${process.platform}-${architecture}`
+  const launcher = createRequire(import.meta.url).resolve('@foundry-rs/anvil/package.json')
+  try {
+    return createRequire(launcher).resolve(`${platformPackage}/bin/${name}`)
+  } catch (cause) {
+    throw new Error(`${platformPackage} is not installed. Run "npm install" on this machine.`, {
+      cause,
+    })
+  }
+}
+
+function hex(text: string): Hex {
+  if (!text.startsWith('0x')) throw new TypeError(`Not hexadecimal: ${text.slice(0, 20)}`)
+  return text as Hex // checked just above
+}
