@@ -45,7 +45,7 @@ export interface ChainOptions {
   readonly blockTimeSeconds?: number
 }
 
-/** Starts a real EVM node on 127.0.0.1 with the test dollar at the address of Base Sepolia's USDC. */
+/** Starts a real EVM node on 127.0.0.1, the test dollar at the address of Base Sepolia's USDC. */
 export async function startChain(options: ChainOptions = {}): Promise<Chain> {
   const { chainId = 84532, blockTimeSeconds } = options
   const interval = blockTimeSeconds === undefined ? [] : ['--block-time', String(blockTimeSeconds)]

@@ -16,7 +16,7 @@ export type Answer =
   | { readonly status: number; readonly body: unknown; readonly headers?: Record<string, string> }
   | 'hang-up'
 
-/** Replaces, delays or drops an answer. `next` does the real work; leave it out and nothing happens. */
+/** Replaces, delays or drops an answer. `next` does the work; uncalled, nothing happens. */
 export type Intercept = (operation: Operation, next: () => Promise<Answer>) => Promise<Answer>
 
 export interface ReferenceFacilitator {

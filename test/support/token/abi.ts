@@ -1,5 +1,10 @@
 import { parseAbi } from 'viem'
 
+/** What a transfer's authorization is made of; the signature comes after it. */
+const AUTHORIZATION =
+  'address from, address to, uint256 value, uint256 validAfter, uint256 validBefore, bytes32 nonce'
+const PERMIT = 'address owner, address spender, uint256 value, uint256 deadline'
+
 /** What tests and clients call. The whole ABI is in artifact.json, where it has no static types. */
 export const testDollarAbi = parseAbi([
   'event Transfer(address indexed from, address indexed to, uint256 value)',
@@ -18,9 +23,9 @@ export const testDollarAbi = parseAbi([
   'function transfer(address to, uint256 value) returns (bool)',
   'function approve(address spender, uint256 value) returns (bool)',
   'function transferFrom(address from, address to, uint256 value) returns (bool)',
-  'function permit(address owner, address spender, uint256 value, uint256 deadline, uint8 v, bytes32 r, bytes32 s)',
-  'function transferWithAuthorization(address from, address to, uint256 value, uint256 validAfter, uint256 validBefore, bytes32 nonce, uint8 v, bytes32 r, bytes32 s)',
-  'function transferWithAuthorization(address from, address to, uint256 value, uint256 validAfter, uint256 validBefore, bytes32 nonce, bytes signature)',
-  'function receiveWithAuthorization(address from, address to, uint256 value, uint256 validAfter, uint256 validBefore, bytes32 nonce, bytes signature)',
+  `function permit(${PERMIT}, uint8 v, bytes32 r, bytes32 s)`,
+  `function transferWithAuthorization(${AUTHORIZATION}, uint8 v, bytes32 r, bytes32 s)`,
+  `function transferWithAuthorization(${AUTHORIZATION}, bytes signature)`,
+  `function receiveWithAuthorization(${AUTHORIZATION}, bytes signature)`,
   'function cancelAuthorization(address authorizer, bytes32 nonce, bytes signature)',
 ])
