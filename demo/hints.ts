@@ -18,11 +18,12 @@ export function nextThings({ gateway, configFile, buyerPrivateKey }: World): str
     ],
     ['Edit the prices and see the next answer change', [configFile]],
   ] as const
-  const text = groups.map(([title, lines]) => `${group(title, lines)}\n`).join('')
-  const admin = gateway.adminUrl === null ? '' : group('Watch it', [`${gateway.adminUrl}/metrics`])
-  return `\n${paint('bold', '  It stays up. Try:')}\n\n${text}${admin}\n  Ctrl-C stops everything.\n`
+  const { adminUrl } = gateway
+  const watching = adminUrl === null ? [] : ([['Watch it', [`curl ${adminUrl}/metrics`]]] as const)
+  const text = [...groups, ...watching].map(([title, lines]) => group(title, lines)).join('')
+  return `\n${paint('bold', '  It stays up. Try:')}\n\n${text}  Ctrl-C stops everything.\n`
 }
 
 function group(title: string, lines: readonly string[]): string {
-  return `  ${title}\n${lines.map(line => `    ${paint('cyan', line)}\n`).join('')}`
+  return `  ${title}\n${lines.map(line => `    ${paint('cyan', line)}\n`).join('')}\n`
 }
