@@ -18,6 +18,10 @@ export abstract class FareboxError extends Error {
 /** The store cannot promise durability now. Priced routes answer 503 and nothing is served. */
 export class StoreUnavailableError extends FareboxError {
   readonly code = 'store_unavailable'
+
+  constructor(message: string, options: { fix: string; cause?: unknown }) {
+    super(message, options)
+  }
 }
 
 /** No facilitator answered, or what it answered cannot be trusted. Nothing was settled. */
@@ -25,7 +29,10 @@ export class FacilitatorUnavailableError extends FareboxError {
   readonly code = 'facilitator_unavailable'
   readonly retryAfterSeconds: number
 
-  constructor(message: string, options: { fix: string; cause?: unknown; retryAfterSeconds?: number }) {
+  constructor(
+    message: string,
+    options: { fix: string; cause?: unknown; retryAfterSeconds?: number },
+  ) {
     super(message, options)
     this.retryAfterSeconds = options.retryAfterSeconds ?? 5
   }
@@ -43,5 +50,27 @@ export class SettlementUnknownError extends FareboxError {
   ) {
     super(message, options)
     this.transaction = options.transaction ?? null
+  }
+}
+
+/** A request body went over `server.limits.bodyBytes` on its way through. */
+export class RequestBodyTooLargeError extends FareboxError {
+  readonly code = 'body_too_large'
+
+  constructor(bytesMax: number) {
+    super(`The request body is larger than ${bytesMax} bytes.`, {
+      fix: 'Raise server.limits.bodyBytes if callers need to send more.',
+    })
+  }
+}
+
+/** The client went away before its request was complete. Nobody is left to answer. */
+export class ClientGoneError extends FareboxError {
+  readonly code = 'client_gone'
+
+  constructor() {
+    super('The client went away before its request was complete.', {
+      fix: 'Nothing to do: nothing was charged.',
+    })
   }
 }

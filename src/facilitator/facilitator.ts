@@ -54,3 +54,9 @@ export interface Facilitator {
 
   close(): Promise<void>
 }
+
+/** A facilitator and what it said it can do. */
+export interface KnownFacilitator {
+  readonly facilitator: Facilitator
+  readonly supported: Supported
+}

@@ -2,39 +2,55 @@ import type { Readable } from 'node:stream'
 
 /** One request and the way to answer it. `http/exchange.ts` implements it over node:http. */
 export interface Exchange {
+  /** Unique within the logs. */
+  readonly requestId: string
   readonly method: string
   /** The request target exactly as it came on the wire. */
   readonly rawTarget: string
   /** Names and values in turn, as they came on the wire. */
   readonly rawHeaders: readonly string[]
+  /** The authority that the client asked for ("api.example.com"); null unless there is exactly one. */
+  readonly host: string | null
   /** "https://api.example.com": from `publicUrl`, else from the request as trusted proxies say. */
   readonly origin: string
   /** The peer, or whom a trusted proxy says it speaks for. */
   readonly clientAddress: string
 
   /** Values of a header, in order; empty when it was not sent. `name` is in lower case. */
-  headerValues(name: string): readonly string[]
+  readonly headerValues: (name: string) => readonly string[]
 
-  /** The request's body; null when there is none. */
-  readonly body: RequestBody | null
+  /** Bytes the client says it will send; null for chunks. */
+  readonly bodyLength: number | null
+
+  /** The body as it comes. Call once, instead of or after `readBody`. */
+  bodyStream(): Readable | null
+
+  /** Reads the body into memory if it is at most `bytesMax` long; a longer one stays a stream. */
+  readBody(bytesMax: number): Promise<ReadBody>
 
   /** True once the client has gone away. */
   readonly clientGone: boolean
+
   /** Calls back once, when the client goes away before its response is complete. Returns an unsubscribe. */
   onClientGone(callback: () => void): () => void
+
+  /** Writes the reply. Resolves when its last byte is handed over, or cannot be. */
+  respond(reply: Reply): Promise<Delivery>
 }
 
-export interface RequestBody {
-  /** Null when the client sent chunks. */
-  readonly length: number | null
-  readonly stream: Readable
-}
+export type ReadBody =
+  | { readonly kind: 'whole'; readonly bytes: Buffer }
+  | { readonly kind: 'stream'; readonly stream: Readable; readonly length: number | null }
 
 /** What the client gets. Header names and values stand in turn, as node:http's writeHead takes them. */
 export interface Reply {
   readonly status: number
   readonly headers: readonly string[]
   readonly body: Buffer | ReplyStream
+  /** What happened, in one word, for logs and metrics. */
+  readonly outcome: string
+  /** Called once the client has the reply, or cannot get it. */
+  readonly afterDelivery?: (delivery: Delivery) => Promise<void>
 }
 
 /** A body that arrives as the upstream sends it. Nothing flows until `pipeTo` is called. */

@@ -14,7 +14,7 @@ import type {
   Verdict,
 } from '../core/payment.ts'
 import { FacilitatorUnavailableError, SettlementUnknownError } from '../errors.ts'
-import type { Facilitator, Supported } from '../facilitator/facilitator.ts'
+import type { Facilitator, KnownFacilitator, Supported } from '../facilitator/facilitator.ts'
 import type { V1Networks } from '../facilitator/v1-translation.ts'
 import { readSettlement } from './settle-outcome.ts'
 
@@ -24,12 +24,6 @@ export interface PaymentEngine {
   verify(payment: Payment): Promise<Verdict>
   /** Never rejects: a settle whose fate is not known is `unknown`. */
   settle(payment: Payment): Promise<Settlement | { readonly kind: 'not-sent' }>
-}
-
-/** A facilitator and what it said it can do. */
-export interface KnownFacilitator {
-  readonly facilitator: Facilitator
-  readonly supported: Supported
 }
 
 const RETRY_AFTER_SECONDS = 5

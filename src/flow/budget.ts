@@ -1,0 +1,25 @@
+import type { Clock } from '../core/time.ts'
+
+/** Allows so many events a second, and a burst of as many as have been saved up. */
+export interface Budget {
+  /** False: spent for now. */
+  take(): boolean
+}
+
+export function createBudget(
+  clock: Clock,
+  { perSecond, burst }: { readonly perSecond: number; readonly burst: number },
+): Budget {
+  let saved = burst
+  let countedAt = clock()
+  return {
+    take() {
+      const now = clock()
+      saved = Math.min(burst, saved + ((now - countedAt) / 1000) * perSecond)
+      countedAt = now
+      if (saved < 1) return false
+      saved -= 1
+      return true
+    },
+  }
+}

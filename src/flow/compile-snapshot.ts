@@ -1,0 +1,89 @@
+import type { GatewayConfig, RouteConfig } from '../config/gateway-config.ts'
+import type { Offer } from '../core/payment.ts'
+import type { UnixMs } from '../core/time.ts'
+import { parseRouteKey } from '../routing/pattern.ts'
+import { createRouteTable } from '../routing/route-table.ts'
+import type { Upstream } from '../upstream/upstream.ts'
+import { type ChallengeCache, createChallenge } from '../x402/challenge.ts'
+import type { PaymentEngine } from '../x402/payment-engine.ts'
+import { createQuotes, type Quotes } from './quotes.ts'
+import type { Route, RouteCors, RoutePrice, Snapshot } from './route.ts'
+
+/** A snapshot, and what the next one needs to know of it. */
+export interface CompiledSnapshot extends Snapshot {
+  /** What each paid route has quoted, by route key. */
+  readonly quotes: ReadonlyMap<string, Quotes>
+}
+
+export interface SnapshotParts {
+  readonly engine: PaymentEngine
+  /** By name. */
+  readonly upstreams: ReadonlyMap<string, Upstream>
+  /** The snapshot in force until now; null at the start. */
+  readonly previous: CompiledSnapshot | null
+  readonly now: UnixMs
+}
+
+/** Looks up, once, everything that a request would have to look up. */
+export function compileSnapshot(config: GatewayConfig, parts: SnapshotParts): CompiledSnapshot {
+  const quotes = new Map<string, Quotes>()
+  const cache: ChallengeCache = new Map()
+  const table = createRouteTable(
+    config.routes.map(route => {
+      const parsed = parseRouteKey(route.key)
+      if (parsed.kind === 'invalid') throw new Error(`Unchecked route key: ${parsed.reason}`)
+      const price = compilePrice(route, { parts, cache, quotes })
+      const { key, method, segments } = { ...parsed, key: route.key }
+      return { key, method, segments, value: compileRoute(route, price, parts) }
+    }),
+  )
+  return { match: table.match, engine: parts.engine, quotes }
+}
+
+function compileRoute(config: RouteConfig, price: RoutePrice, parts: SnapshotParts): Route {
+  const upstream = parts.upstreams.get(config.upstream)
+  if (upstream === undefined) throw new Error(`Unchecked upstream: ${config.upstream}`)
+  const { billable } = config
+  return {
+    key: config.key,
+    upstream,
+    price,
+    settle: config.settle,
+    isBillable: status => billable.some(({ from, to }) => from <= status && status <= to),
+    timeoutMs: config.timeoutMs,
+    cors: compileCors(config.cors),
+  }
+}
+
+function compilePrice(
+  config: RouteConfig,
+  shared: { parts: SnapshotParts; cache: ChallengeCache; quotes: Map<string, Quotes> },
+): RoutePrice {
+  if (config.price.kind === 'free') return { kind: 'free' }
+  const { engine, previous, now } = shared.parts
+  const offers = config.price.offers
+    .filter(offer => engine.supports(offer.requirements))
+    .map(offer => (config.settle === 'before-upstream' ? settledUpFront(offer) : offer))
+  const quotes = createQuotes(offers, previous?.quotes.get(config.key) ?? null, now)
+  shared.quotes.set(config.key, quotes)
+  if (offers.length === 0) return { kind: 'unpayable' }
+  const resource = {
+    ...(config.description === null ? {} : { description: config.description }),
+    ...(config.mimeType === null ? {} : { mimeType: config.mimeType }),
+  }
+  const challenge = createChallenge({ key: config.key, cache: shared.cache }, offers, resource)
+  return { kind: 'paid', offersAt: quotes.offersAt, challenge }
+}
+
+/** Tells the client that it pays before the work is done (@x402/core 2.27.0, payment flows). */
+function settledUpFront(offer: Offer): Offer {
+  const { requirements } = offer
+  const extra = { ...requirements.extra, paymentFlow: 'upfront' }
+  return { ...offer, requirements: { ...requirements, extra } }
+}
+
+function compileCors(cors: RouteConfig['cors']): RouteCors | null {
+  if (cors === null) return null
+  const origins = new Set(cors.origins)
+  return { anyOrigin: origins.has('*'), allows: origin => origins.has('*') || origins.has(origin) }
+}

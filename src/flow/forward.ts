@@ -1,0 +1,95 @@
+import type { Readable } from 'node:stream'
+import { formatAmount } from '../core/amount.ts'
+import type { UpstreamOutcome } from '../upstream/upstream.ts'
+import { problemReply } from './answers.ts'
+import type { Reply } from './exchange.ts'
+import { paymentId } from './fingerprint.ts'
+import type { Visit } from './house.ts'
+import type { Purchase } from './purchase.ts'
+import type { Route } from './route.ts'
+
+export async function forwardFree(visit: Visit, route: Route, target: string): Promise<Reply> {
+  const body = visit.exchange.bodyStream()
+  const outcome = await send(visit, route, { target, body, addedHeaders: [] })
+  if (outcome.kind !== 'response') return upstreamFailure(outcome)
+  const { status, headers } = outcome
+  return { status, headers, body: outcome.body, outcome: 'free' }
+}
+
+/** Forwards a paid request. The upstream learns who paid from headers that clients cannot set. */
+export function forwardPaid(purchase: Purchase): Promise<UpstreamOutcome> {
+  const { visit, route, target, payment, body } = purchase
+  const { amount, decimals, symbol } = payment.offer
+  const addedHeaders = [
+    'Farebox-Payer',
+    payment.payer,
+    'Farebox-Payment-Id',
+    paymentId(payment),
+    'Farebox-Amount',
+    `${formatAmount(amount, decimals)} ${symbol}`,
+  ]
+  const bytes = body.kind === 'whole' ? body.bytes : body.stream
+  return send(visit, route, { target, body: emptyAsNull(bytes), addedHeaders })
+}
+
+function emptyAsNull(body: Buffer | Readable): Buffer | Readable | null {
+  return Buffer.isBuffer(body) && body.length === 0 ? null : body
+}
+
+async function send(
+  visit: Visit,
+  route: Route,
+  request: {
+    readonly target: string
+    readonly body: Buffer | Readable | null
+    readonly addedHeaders: readonly string[]
+  },
+): Promise<UpstreamOutcome> {
+  const { exchange, house } = visit
+  const startedAt = house.clock()
+  let stopWatching: (() => void) | null = null
+  const outcome = await route.upstream.send(
+    {
+      method: exchange.method,
+      target: request.target,
+      rawHeaders: exchange.rawHeaders,
+      addedHeaders: [...forwardedHeaders(exchange), ...request.addedHeaders],
+      body: request.body,
+      timeoutMs: route.timeoutMs,
+    },
+    abort => {
+      stopWatching = exchange.onClientGone(abort)
+    },
+  )
+  // Assigned inside the callback above, which the compiler cannot follow.
+  ;(stopWatching as (() => void) | null)?.()
+  visit.upstreamMs = house.clock() - startedAt
+  return outcome
+}
+
+/** Who asked, as far as we know it ourselves. */
+function forwardedHeaders(exchange: Visit['exchange']): string[] {
+  return [
+    'X-Forwarded-For',
+    exchange.clientAddress,
+    'X-Forwarded-Host',
+    exchange.host ?? '',
+    'X-Forwarded-Proto',
+    exchange.origin.startsWith('https:') ? 'https' : 'http',
+  ]
+}
+
+/** What the client hears when there is no response to pass on. */
+export function upstreamFailure(outcome: Exclude<UpstreamOutcome, { kind: 'response' }>): Reply {
+  switch (outcome.kind) {
+    case 'timeout':
+      return problemReply('upstream_timeout')
+    case 'body-too-large':
+      return problemReply('body_too_large')
+    case 'unreachable':
+      return problemReply('upstream_unreachable')
+    case 'aborted':
+      // Nobody is left to read it; it only tells the log.
+      return { ...problemReply('upstream_unreachable'), outcome: 'client_gone' }
+  }
+}

@@ -1,0 +1,75 @@
+import { readRequestTarget } from '../routing/request-target.ts'
+import { decodePayment } from '../x402/decode-payment.ts'
+import { checkLocally } from '../x402/local-checks.ts'
+import { problemReply } from './answers.ts'
+import { answerPreflight, withCors } from './cors.ts'
+import type { Exchange, Reply } from './exchange.ts'
+import { forwardFree } from './forward.ts'
+import type { House, Visit } from './house.ts'
+import { claimRequest, timeLeft, toPurchase } from './purchase.ts'
+import { answerFailure, notListed, paymentRequired } from './refusals.ts'
+import { answerKnown, sell } from './sell.ts'
+
+/** Every request walks this way; whatever happens on it, it is answered, delivered and recorded. */
+export async function handleRequest(exchange: Exchange, house: House): Promise<void> {
+  const visit = house.open(exchange)
+  const reply = await walk(visit).catch((error: unknown) => answerFailure(error, visit))
+  const delivery = await exchange.respond(withCors(reply, visit))
+  await reply.afterDelivery?.(delivery).catch((error: unknown) => house.reportError(error, visit))
+  visit.lease?.release()
+  house.record(visit, reply, delivery)
+}
+
+/** THE CORRIDOR. Every branch is decided here; every room behind it is a straight line. */
+async function walk(visit: Visit): Promise<Reply> {
+  const { exchange, house, snapshot } = visit
+
+  const target = readRequestTarget(exchange.rawTarget, exchange.host)
+  if (target.kind === 'ambiguous') {
+    return problemReply('bad_request_target', { detail: target.reason })
+  }
+  const preflight = answerPreflight(exchange, snapshot, target.path)
+  if (preflight !== null) return preflight
+
+  const match = snapshot.match(exchange.method, target.path)
+  if (match.kind !== 'route') return notListed(match)
+  const route = match.value
+  visit.route = route
+  if ((exchange.bodyLength ?? 0) > house.bodyBytesMax) return problemReply('body_too_large')
+
+  const { price } = route
+  if (price.kind === 'free') return forwardFree(visit, route, target.full)
+  if (price.kind === 'unpayable') return problemReply('facilitator_unavailable')
+
+  const decoded = decodePayment(exchange.headerValues)
+  if (decoded.kind === 'absent') return paymentRequired(price, visit, target.path)
+  if (decoded.kind === 'malformed') {
+    return problemReply('malformed_payment', { detail: decoded.reason })
+  }
+  const check = checkLocally(
+    decoded.presented,
+    price.offersAt(visit.startedAt),
+    timeLeft(visit, route),
+  )
+  if (check.kind === 'refused') return paymentRequired(price, visit, target.path, check.reason)
+  const { payment } = check
+  visit.payment = payment
+
+  visit.lease = house.leases.take(payment.key)
+  if (visit.lease === null) return problemReply('payment_in_progress')
+
+  const purchase = await toPurchase(visit, { route, target: target.full, payment, decoded })
+  const known = await house.ledger.recall(claimRequest(purchase))
+  if (known.kind !== 'unclaimed') return answerKnown(purchase, known)
+
+  if (payment.signature === 'not-recovered' && !house.unrecoveredBudget.take()) {
+    return problemReply('verification_budget_spent')
+  }
+  const verdict = await snapshot.engine.verify(payment)
+  if (verdict.kind === 'invalid') return paymentRequired(price, visit, target.path, verdict.reason)
+  if (verdict.kind === 'unavailable') return problemReply('facilitator_unavailable', verdict)
+
+  const claim = await house.ledger.claim(claimRequest(purchase))
+  if (claim.kind !== 'claimed') return answerKnown(purchase, claim)
+  return sell(purchase, claim.id)
+}

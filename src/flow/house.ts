@@ -1,0 +1,39 @@
+import type { Payment, Receipt } from '../core/payment.ts'
+import type { Clock, UnixMs } from '../core/time.ts'
+import type { Ledger } from '../ledger/ledger.ts'
+import type { Budget } from './budget.ts'
+import type { Delivery, Exchange, Reply } from './exchange.ts'
+import type { Lease, Leases } from './leases.ts'
+import type { Route, Snapshot } from './route.ts'
+
+/** Everything the corridor may use. `gateway.ts` puts it together. */
+export interface House {
+  /** Begins a visit with the snapshot in force now. */
+  open(exchange: Exchange): Visit
+  readonly ledger: Ledger
+  readonly leases: Leases
+  /** For signatures that only the chain can check. */
+  readonly unrecoveredBudget: Budget
+  readonly clock: Clock
+  /** Longest that a settlement may take. */
+  readonly settleTimeoutMs: number
+  readonly bodyBytesMax: number
+  /** Told once a request has ended, whatever its end. */
+  record(visit: Visit, reply: Reply, delivery: Delivery): void
+  /** Told of anything that broke. */
+  reportError(error: unknown, visit: Visit): void
+}
+
+/** One request on its way through: what is known of it so far. */
+export interface Visit {
+  readonly exchange: Exchange
+  readonly house: House
+  readonly snapshot: Snapshot
+  readonly startedAt: UnixMs
+  route: Route | null
+  payment: Payment | null
+  lease: Lease | null
+  receipt: Receipt | null
+  /** Milliseconds until the upstream's head arrived; null when it was not asked. */
+  upstreamMs: number | null
+}

@@ -1,0 +1,124 @@
+/**
+ * Every code that an HTTP answer can carry. Stable: never reworded into another meaning, never
+ * reused. docs/errors.md is generated from this table.
+ */
+export interface Problem {
+  readonly status: number
+  /** What happened, for people. */
+  readonly title: string
+  /** What the caller should do. */
+  readonly cure: string
+  /** Seconds, for `Retry-After`. */
+  readonly retryAfterSeconds?: number
+}
+
+export const PROBLEMS = {
+  bad_request_target: {
+    status: 400,
+    title: 'The request target could be read in more than one way.',
+    cure: 'Send a plain path without dot segments, doubled or encoded slashes, or broken escapes.',
+  },
+  malformed_request: {
+    status: 400,
+    title: 'The bytes on the connection are not an HTTP/1.1 request.',
+    cure: 'Send one well-formed request with exactly one valid Host header.',
+  },
+  malformed_payment: {
+    status: 400,
+    title: 'The payment header is not one strict payload.',
+    cure: 'Send one PAYMENT-SIGNATURE (or X-PAYMENT) header with base64 of one JSON payload.',
+  },
+  no_such_route: {
+    status: 404,
+    title: 'No route of this gateway matches the path.',
+    cure: 'Check the path. What is not listed is not served.',
+  },
+  method_not_allowed: {
+    status: 405,
+    title: 'The path is known, but not with this method.',
+    cure: 'Use one of the methods in the Allow header.',
+  },
+  request_timeout: {
+    status: 408,
+    title: 'The request did not arrive in time.',
+    cure: 'Send the whole request faster, or ask the operator for a longer limit.',
+  },
+  payment_in_progress: {
+    status: 409,
+    title: 'Another request is using this payment right now.',
+    cure: 'Wait for Retry-After, then send the same request with the same payment again.',
+    retryAfterSeconds: 1,
+  },
+  payment_already_used: {
+    status: 409,
+    title: 'This payment has already bought its response.',
+    cure: 'Sign a new payment for a new request.',
+  },
+  payment_for_other_request: {
+    status: 409,
+    title: 'This payment belongs to another request.',
+    cure: 'Send it with the request it was first used for, or sign a new payment.',
+  },
+  body_too_large: {
+    status: 413,
+    title: 'The request body is larger than this gateway takes.',
+    cure: 'Send less, or ask the operator for a higher limit.',
+  },
+  target_too_long: {
+    status: 414,
+    title: 'The request target is longer than this gateway takes.',
+    cure: 'Send a shorter path and query.',
+  },
+  headers_too_large: {
+    status: 431,
+    title: 'The request headers are larger than this gateway takes.',
+    cure: 'Send fewer or shorter headers, or ask the operator for a higher limit.',
+  },
+  verification_budget_spent: {
+    status: 429,
+    title: 'Too many payments with signatures that only the chain can check.',
+    cure: 'Wait for Retry-After, then send the same payment again; or pay from an ordinary account.',
+    retryAfterSeconds: 2,
+  },
+  internal_error: {
+    status: 500,
+    title: 'The gateway failed. Nothing was charged by this request.',
+    cure: 'Send the same request with the same payment again, and tell the operator.',
+  },
+  upstream_unreachable: {
+    status: 502,
+    title: 'The API behind this gateway could not be reached.',
+    cure: 'Send the same request with the same payment again later.',
+  },
+  facilitator_unavailable: {
+    status: 503,
+    title: 'Payments cannot be checked right now. Nothing was charged.',
+    cure: 'Wait for Retry-After, then send the same request with the same payment again.',
+    retryAfterSeconds: 5,
+  },
+  settlement_pending: {
+    status: 503,
+    title: 'The payment was sent to the chain and its fate is not known yet.',
+    cure: 'Do not pay again. Wait for Retry-After, then send the same payment again.',
+    retryAfterSeconds: 5,
+  },
+  store_unavailable: {
+    status: 503,
+    title: 'The gateway cannot record payments right now, so it takes none.',
+    cure: 'Wait for Retry-After, then send the same request with the same payment again.',
+    retryAfterSeconds: 5,
+  },
+  shutting_down: {
+    status: 503,
+    title: 'The gateway is shutting down and takes no new requests.',
+    cure: 'Send the request again; another instance will take it.',
+    retryAfterSeconds: 1,
+  },
+  upstream_timeout: {
+    status: 504,
+    title: 'The API behind this gateway did not answer in time.',
+    cure: 'Send the same request with the same payment again later.',
+  },
+} as const satisfies Record<string, Problem>
+
+export type ProblemCode = keyof typeof PROBLEMS

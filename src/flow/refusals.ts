@@ -1,0 +1,52 @@
+import {
+  FacilitatorUnavailableError,
+  RequestBodyTooLargeError,
+  StoreUnavailableError,
+} from '../errors.ts'
+import { NOT_PAID } from '../x402/challenge.ts'
+import { problemReply } from './answers.ts'
+import type { Reply } from './exchange.ts'
+import type { Visit } from './house.ts'
+import type { RouteMatch, RoutePrice } from './route.ts'
+
+export function notListed(match: Exclude<RouteMatch, { kind: 'route' }>): Reply {
+  if (match.kind === 'no-such-route') return problemReply('no_such_route')
+  return problemReply('method_not_allowed', { headers: ['Allow', match.allow.join(', ')] })
+}
+
+/**
+ * The 402. Writes nothing and calls nobody.
+ *
+ * @param reason Why the payment that came was refused; `payment_required` when none came.
+ */
+export function paymentRequired(
+  price: Extract<RoutePrice, { kind: 'paid' }>,
+  visit: Visit,
+  path: string,
+  reason: string = NOT_PAID,
+): Reply {
+  // Without the query: it may hold secrets, and a challenge travels to facilitators and indexes.
+  const { body, paymentRequired } = price.challenge.answer(visit.exchange.origin + path, reason)
+  return {
+    status: 402,
+    headers: [
+      'Content-Type',
+      'application/json',
+      'Cache-Control',
+      'no-store',
+      'PAYMENT-REQUIRED',
+      paymentRequired,
+    ],
+    body,
+    outcome: reason === NOT_PAID ? NOT_PAID : 'payment_refused',
+  }
+}
+
+/** Something broke. Nothing was served, and no settle of this request is left without a record. */
+export function answerFailure(error: unknown, visit: Visit): Reply {
+  visit.house.reportError(error, visit)
+  if (error instanceof StoreUnavailableError) return problemReply('store_unavailable')
+  if (error instanceof FacilitatorUnavailableError) return problemReply('facilitator_unavailable')
+  if (error instanceof RequestBodyTooLargeError) return problemReply('body_too_large')
+  return problemReply('internal_error')
+}

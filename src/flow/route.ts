@@ -1,0 +1,48 @@
+import type { SettleMode } from '../config/gateway-config.ts'
+import type { Offer } from '../core/payment.ts'
+import type { UnixMs } from '../core/time.ts'
+import type { Upstream } from '../upstream/upstream.ts'
+import type { Challenge } from '../x402/challenge.ts'
+import type { PaymentEngine } from '../x402/payment-engine.ts'
+
+/** One route of a snapshot, with everything looked up beforehand. */
+export interface Route {
+  /** As the YAML writes it. */
+  readonly key: string
+  readonly upstream: Upstream
+  readonly price: RoutePrice
+  readonly settle: SettleMode
+  /** Whether a response with this status is charged for. */
+  isBillable(status: number): boolean
+  /** Until the upstream's head must have arrived. */
+  readonly timeoutMs: number
+  readonly cors: RouteCors | null
+}
+
+export type RoutePrice =
+  | { readonly kind: 'free' }
+  /** Priced, but no facilitator is known that could take the money. */
+  | { readonly kind: 'unpayable' }
+  | {
+      readonly kind: 'paid'
+      /** What a payment may be for now: today's offers, and those quoted shortly before a reload. */
+      offersAt(now: UnixMs): readonly Offer[]
+      readonly challenge: Challenge
+    }
+
+export interface RouteCors {
+  allows(origin: string): boolean
+  /** True where every origin is allowed, so that answers do not vary by it. */
+  readonly anyOrigin: boolean
+}
+
+export type RouteMatch =
+  | { readonly kind: 'route'; readonly value: Route }
+  | { readonly kind: 'method-not-allowed'; readonly allow: readonly string[] }
+  | { readonly kind: 'no-such-route' }
+
+/** One immutable compiled configuration. A request keeps the one it began with. */
+export interface Snapshot {
+  match(method: string, path: string): RouteMatch
+  readonly engine: PaymentEngine
+}

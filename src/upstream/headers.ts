@@ -1,0 +1,126 @@
+/**
+ * Which headers pass, which stop here, and why. Both directions, one table.
+ */
+type Direction = 'request' | 'reply'
+
+interface Dropped {
+  readonly from: readonly Direction[]
+  readonly why: string
+}
+
+const both: readonly Direction[] = ['request', 'reply']
+const request: readonly Direction[] = ['request']
+const reply: readonly Direction[] = ['reply']
+
+const HOP_BY_HOP = 'Says something about one connection only (RFC 9110 section 7.6.1).'
+const PAYMENT = 'A payment is for us; who holds its header could spend it.'
+const OURS = 'Only we may say whether money moved.'
+const REBUILT = 'Rebuilt from the peer and the trusted proxies; a client could lie in it.'
+
+const DROPPED: Readonly<Record<string, Dropped>> = {
+  connection: { from: both, why: HOP_BY_HOP },
+  'keep-alive': { from: both, why: HOP_BY_HOP },
+  'proxy-authenticate': { from: both, why: HOP_BY_HOP },
+  'proxy-authorization': { from: both, why: HOP_BY_HOP },
+  'proxy-connection': { from: both, why: HOP_BY_HOP },
+  te: { from: both, why: HOP_BY_HOP },
+  'transfer-encoding': { from: both, why: HOP_BY_HOP },
+  upgrade: { from: both, why: HOP_BY_HOP },
+  expect: { from: request, why: 'Answered by us: we have already asked for the body.' },
+  host: { from: request, why: "The upstream's own name stands here." },
+  'payment-signature': { from: both, why: PAYMENT },
+  'x-payment': { from: both, why: PAYMENT },
+  'payment-required': { from: both, why: OURS },
+  'payment-response': { from: both, why: OURS },
+  'x-payment-response': { from: both, why: OURS },
+  'farebox-payer': { from: both, why: OURS },
+  'farebox-payment-id': { from: both, why: OURS },
+  'farebox-amount': { from: both, why: OURS },
+  forwarded: { from: request, why: REBUILT },
+  'x-forwarded-for': { from: request, why: REBUILT },
+  'x-forwarded-host': { from: request, why: REBUILT },
+  'x-forwarded-port': { from: request, why: REBUILT },
+  'x-forwarded-proto': { from: request, why: REBUILT },
+  'x-real-ip': { from: request, why: REBUILT },
+  'alt-svc': { from: reply, why: 'Would lead the client past us to the upstream.' },
+}
+
+/** Everything under this prefix is ours, whatever names we add one day. */
+const OUR_PREFIX = 'farebox-'
+
+const DECISIONS_KEPT_MAX = 4096
+
+/** True: this header stops here. Remembers what it decided, because names repeat. */
+function createFilter(
+  direction: Direction,
+  alsoDrop: readonly string[],
+): (name: string) => boolean {
+  const also = new Set(alsoDrop.map(canonicalName))
+  const decided = new Map<string, boolean>()
+  return name => {
+    const known = decided.get(name)
+    if (known !== undefined) return known
+    const canonical = canonicalName(name)
+    const drops =
+      also.has(canonical) ||
+      canonical.startsWith(OUR_PREFIX) ||
+      (Object.hasOwn(DROPPED, canonical) && DROPPED[canonical]?.from.includes(direction) === true)
+    if (decided.size < DECISIONS_KEPT_MAX) decided.set(name, drops)
+    return drops
+  }
+}
+
+/** Upstreams behind CGI read "X_Payment" and "X-Payment" as one, so we do as well. */
+function canonicalName(name: string): string {
+  return name.toLowerCase().replaceAll('_', '-')
+}
+
+/** Header names that the connection's own header declares to be for this hop only. */
+function namedByConnection(rawHeaders: readonly string[]): Set<string> | null {
+  let named: Set<string> | null = null
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index] ?? ''
+    if (name.length !== 10 || name.toLowerCase() !== 'connection') continue
+    for (const token of (rawHeaders[index + 1] ?? '').split(',')) {
+      const lower = token.trim().toLowerCase()
+      if (lower === 'keep-alive' || lower === 'close' || lower === '') continue
+      named ??= new Set()
+      named.add(lower)
+    }
+  }
+  return named
+}
+
+export interface HeaderRules {
+  /** What the upstream gets of the client's headers: names and values in turn. */
+  forRequest(rawHeaders: readonly string[], added: readonly string[]): string[]
+  /** What the client gets of the upstream's headers: names and values in turn. */
+  forReply(rawHeaders: readonly string[]): string[]
+}
+
+/** @param ownHeaders Set on every request to this upstream, whatever the client sent. */
+export function createHeaderRules(ownHeaders: Readonly<Record<string, string>>): HeaderRules {
+  const own = Object.entries(ownHeaders).flat()
+  const stopsRequest = createFilter('request', Object.keys(ownHeaders))
+  const stopsReply = createFilter('reply', [])
+  return {
+    forRequest: (rawHeaders, added) => {
+      const passed = pass(rawHeaders, stopsRequest)
+      for (const text of added) passed.push(text)
+      for (const text of own) passed.push(text)
+      return passed
+    },
+    forReply: rawHeaders => pass(rawHeaders, stopsReply),
+  }
+}
+
+function pass(rawHeaders: readonly string[], stops: (name: string) => boolean): string[] {
+  const named = namedByConnection(rawHeaders)
+  const passed: string[] = []
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index] ?? ''
+    if (stops(name) || named?.has(name.toLowerCase())) continue
+    passed.push(name, rawHeaders[index + 1] ?? '')
+  }
+  return passed
+}

@@ -1,0 +1,75 @@
+import type { Delivery, ReplySink, ReplyStream } from '../flow/exchange.ts'
+
+/** The part of undici's controller that a body needs. */
+export interface FlowControl {
+  pause(): void
+  resume(): void
+  abort(reason: Error): void
+}
+
+const NOT_WANTED = new Error('Nobody wants this body.')
+
+/**
+ * An upstream's body that stands still until somebody wants it: while a settlement runs, back-
+ * pressure holds the upstream instead of a buffer holding its bytes.
+ */
+export class PausedBody implements ReplyStream {
+  readonly #control: FlowControl
+  #sink: ReplySink | null = null
+  #finish: ((delivery: Delivery) => void) | null = null
+  /** An upstream that closes its connection hands over its last bytes even while paused. */
+  readonly #early: Buffer[] = []
+  #ended: { readonly trailers: readonly string[] } | null = null
+  #failed = false
+  #cancelled = false
+
+  constructor(control: FlowControl) {
+    this.#control = control
+    control.pause()
+  }
+
+  pipeTo(sink: ReplySink): Promise<Delivery> {
+    return new Promise(resolve => {
+      this.#finish = resolve
+      this.#sink = sink
+      for (const chunk of this.#early.splice(0)) sink.write(chunk)
+      // An upstream that broke, or finished an empty body, while we were settling.
+      if (this.#failed) this.fail()
+      else if (this.#ended !== null) this.end(this.#ended.trailers)
+      else this.#control.resume()
+    })
+  }
+
+  cancel(): void {
+    if (this.#ended !== null || this.#failed || this.#cancelled) return
+    this.#cancelled = true
+    this.#control.abort(NOT_WANTED)
+    this.#finish?.('aborted')
+  }
+
+  write(chunk: Buffer): void {
+    if (this.#cancelled) return
+    const sink = this.#sink
+    if (sink === null) {
+      this.#early.push(chunk)
+      return
+    }
+    if (sink.write(chunk)) return
+    this.#control.pause()
+    sink.drained(() => this.#control.resume())
+  }
+
+  end(trailers: readonly string[]): void {
+    this.#ended = { trailers }
+    if (this.#sink === null) return
+    this.#sink.end(trailers)
+    this.#finish?.('delivered')
+  }
+
+  fail(): void {
+    this.#failed = true
+    if (this.#sink === null) return
+    this.#sink.destroy()
+    this.#finish?.('aborted')
+  }
+}
