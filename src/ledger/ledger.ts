@@ -11,15 +11,19 @@ import type { UnixMs } from '../core/time.ts'
  *
  * A claim is written together with the step that follows it, so that one fsync covers both.
  */
-export type ClaimState =
-  | 'forwarded'
-  | 'settling'
-  | 'settled'
-  | 'delivered'
-  | 'released'
-  | 'unknown'
+export type ClaimState = 'forwarded' | 'settling' | 'settled' | 'delivered' | 'released' | 'unknown'
 
+/**
+ * Names one hold on a payment, not the payment. Whoever takes a payment over gets a new id and the
+ * old one is refused from then on, so that a request that outlived its hold can neither release nor
+ * settle what its successor holds. Never changes while a row is `settling` or `unknown`.
+ */
 export type ClaimId = number & { readonly __brand: 'claim-id' }
+
+/** Marks a number as a claim's id. For stores only: everybody else gets ids from `claim`. */
+export function claimId(row: number): ClaimId {
+  return row as ClaimId // the brand's only source
+}
 
 /** Everything that recovery needs: it never looks at today's configuration. */
 export interface ClaimRequest {
@@ -43,31 +47,39 @@ export interface ClaimRequest {
   readonly heldUntil: UnixMs
 }
 
-export type ClaimOutcome =
-  | { readonly kind: 'claimed'; readonly id: ClaimId }
+export type ClaimOutcome = { readonly kind: 'claimed'; readonly id: ClaimId } | KnownClaim
+
+/** What a payment gets that was presented before and may not be claimed anew. */
+export type KnownClaim =
   /** Settled before, never delivered: this request redeems it without paying again. */
   | { readonly kind: 'entitled'; readonly id: ClaimId; readonly receipt: Receipt }
-  /** Another request holds this payment now. */
+  /** Another request holds this payment now: `forwarded`, or `settled` and being delivered. */
   | { readonly kind: 'in-progress' }
-  /** A settle has left and its fate is not known. */
+  /** A settle has left and its fate is not known: `settling` or `unknown`, held or not. */
   | { readonly kind: 'settlement-pending' }
   /** It already bought this response. */
   | { readonly kind: 'used'; readonly receipt: Receipt }
-  /** It was spent on, or is held by, a request with another fingerprint. */
+  /**
+   * It was spent on, or is held by, a request with another fingerprint. Says so in every state but
+   * `released` and `forwarded` with its hold run out, and never hands out the other's receipt.
+   */
   | { readonly kind: 'other-request' }
 
 /**
  * Remembers which payments have been used. The rest of a payment proves only that it was signed,
  * never that it has not been presented before; this is the only thing that can.
  *
- * Every method rejects with `StoreUnavailableError` when durability cannot be promised.
+ * Every method rejects with `StoreUnavailableError` when durability cannot be promised: what was
+ * asked may or may not have been written then. A step from a state that does not allow it rejects
+ * with `LedgerTransitionError` and changes nothing.
  */
 export interface Ledger {
   /**
    * Takes a payment for one request.
    *
    * One atomic step: of any number of concurrent calls with the same key, exactly one sees
-   * `claimed`. Asking first and writing second would let two through.
+   * `claimed`. Asking first and writing second would let two through. A hold is over at `heldUntil`
+   * itself.
    *
    * A row that is `released`, or `forwarded` with its hold run out (no settle was ever sent for
    * it), is taken over, whatever its fingerprint. A `settled` row whose hold has run out is
@@ -75,13 +87,29 @@ export interface Ledger {
    */
   claim(request: ClaimRequest): Promise<ClaimOutcome>
 
+  /**
+   * What `claim` would say of a payment that was presented before, without claiming one that is
+   * free. Asked before a facilitator is: it would call a spent payment invalid, and a client that
+   * is told so pays a second time. `entitled` holds the payment just as it does in `claim`.
+   */
+  recall(
+    request: Pick<ClaimRequest, 'key' | 'fingerprint' | 'heldUntil'>,
+  ): Promise<KnownClaim | { readonly kind: 'unclaimed' }>
+
   /** From `forwarded`: a settle is about to leave. */
   markSettling(id: ClaimId): Promise<void>
 
-  /** From `settling` or `unknown`: money moved. A second call with the same receipt changes nothing. */
+  /**
+   * From `settling` or `unknown`: money moved. A second call with the same receipt changes nothing,
+   * whether or not the response has been delivered since; one with another receipt is refused.
+   */
   markSettled(id: ClaimId, receipt: Receipt): Promise<void>
 
-  /** From `settling`: a settle may have landed; `transaction` is what the facilitator named, if anything. */
+  /**
+   * From `settling`: a settle may have landed.
+   *
+   * @param transaction Hash that the facilitator named; null when it named none.
+   */
   markUnknown(id: ClaimId, detail: string, transaction: string | null): Promise<void>
 
   /** From `settled`: the client has the whole response. */

@@ -1,0 +1,38 @@
+import { FareboxError } from '../errors.ts'
+import type { ClaimState } from './ledger.ts'
+
+/** A step was asked of a claim whose state does not allow it. Nothing was changed. */
+export class LedgerTransitionError extends FareboxError {
+  readonly code = 'ledger_transition'
+
+  /** @param state Null when no claim has this id, as after a takeover. */
+  constructor(step: string, id: number, state: ClaimState | null) {
+    const found = state === null ? 'was taken over or never existed' : `is "${state}"`
+    super(`Claim ${id} ${found}, so it cannot become "${step}".`, {
+      fix: 'The request outlived its hold or took a step twice: report it with the log around it.',
+    })
+  }
+}
+
+/** A claim carried a value that no row can hold. Nothing was changed. */
+export class LedgerValueError extends FareboxError {
+  readonly code = 'ledger_value'
+
+  constructor(detail: string) {
+    super(`The ledger was given a value that it cannot store: ${detail}`, {
+      fix: 'Report it: the values of a claim are checked before the ledger sees them.',
+    })
+  }
+}
+
+/** The file was written by a newer farebox, whose rows this one could misread. */
+export class LedgerSchemaError extends FareboxError {
+  readonly code = 'ledger_schema_newer'
+
+  constructor(path: string, versions: { found: number; known: number }) {
+    super(
+      `"${path}" has schema version ${versions.found}; this farebox knows up to ${versions.known}.`,
+      { fix: 'Start the farebox version that wrote the file, or a later one.' },
+    )
+  }
+}

@@ -1,0 +1,99 @@
+import type { ClaimOutcome, ClaimState } from './ledger.ts'
+
+/**
+ * What the main thread and the SQLite worker say to each other. Arrays, because copying them
+ * between threads costs the main thread less than copying objects with named fields.
+ */
+export type SqliteCall = ClaimCall | RecallCall | StepCall | CountCall
+
+export type ClaimCall = readonly [
+  kind: 'claim',
+  now: number,
+  key: string,
+  fingerprint: string,
+  route: string,
+  payer: string,
+  network: string,
+  asset: string,
+  payTo: string,
+  amount: string,
+  validBefore: number,
+  payload: string,
+  requirements: string,
+  next: 'forwarded' | 'settling',
+  heldUntil: number,
+]
+
+export type RecallCall = readonly [
+  kind: 'recall',
+  now: number,
+  key: string,
+  fingerprint: string,
+  heldUntil: number,
+]
+
+export type StepCall = SettledCall | ReasonedCall | PlainCall
+
+export type SettledCall = readonly [
+  kind: 'settled',
+  now: number,
+  id: number,
+  transaction: string,
+  network: string,
+  payer: string,
+  amount: string,
+]
+
+export type ReasonedCall =
+  | readonly [kind: 'unknown', now: number, id: number, detail: string, transaction: string | null]
+  | readonly [kind: 'released', now: number, id: number, detail: string]
+
+export type PlainCall = readonly [
+  kind: 'settling' | 'delivered' | 'hold ended',
+  now: number,
+  id: number,
+]
+
+export type CountCall = readonly [kind: 'count']
+
+/** Null where there is nothing to say but that it is durable. */
+export type SqliteAnswer =
+  | ClaimOutcome
+  | { readonly kind: 'unclaimed' }
+  | Readonly<Record<ClaimState, number>>
+  | null
+
+/** An error's parts, because an error class does not survive the way between threads. */
+export type SqliteFailure =
+  | { readonly kind: 'unavailable'; readonly message: string; readonly fix: string }
+  | {
+      readonly kind: 'transition'
+      readonly step: string
+      readonly id: number
+      readonly state: ClaimState | null
+    }
+  | { readonly kind: 'value'; readonly detail: string }
+  | { readonly kind: 'newer-schema'; readonly found: number; readonly known: number }
+
+/** To the worker. */
+export type SqliteRequest = readonly SqliteCall[] | 'close'
+
+/** From the worker: once `opened` or `not-opened`, then one reply to each batch. */
+export type SqliteReply =
+  | { readonly kind: 'opened' }
+  | { readonly kind: 'not-opened'; readonly failure: SqliteFailure }
+  | {
+      readonly kind: 'committed'
+      /** One for each call, in their order. */
+      readonly answers: readonly SqliteAnswer[]
+      /** Calls that changed nothing although the rest was committed: place in the batch, and why. */
+      readonly failures: readonly (readonly [index: number, failure: SqliteFailure])[]
+    }
+  /** Nothing of the batch was committed, as far as can be told. */
+  | { readonly kind: 'not-committed'; readonly failure: SqliteFailure }
+
+export interface SqliteWorkerOptions {
+  readonly path: string
+  /** How long another process's write lock is waited for. */
+  readonly lockWaitMs: number
+}

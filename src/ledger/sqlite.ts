@@ -1,0 +1,214 @@
+import { once } from 'node:events'
+import { Worker } from 'node:worker_threads'
+import type { Receipt } from '../core/payment.ts'
+import { type Clock, unixMs } from '../core/time.ts'
+import { StoreUnavailableError } from '../errors.ts'
+import { BatchQueue } from './batch-queue.ts'
+import type {
+  ClaimId,
+  ClaimOutcome,
+  ClaimRequest,
+  ClaimState,
+  KnownClaim,
+  Ledger,
+} from './ledger.ts'
+import { LedgerSchemaError, LedgerTransitionError, LedgerValueError } from './ledger-errors.ts'
+import type {
+  SqliteAnswer,
+  SqliteCall,
+  SqliteFailure,
+  SqliteReply,
+  SqliteRequest,
+  SqliteWorkerOptions,
+} from './sqlite-protocol.ts'
+
+export interface SqliteLedgerOptions {
+  /** File, created with its directory where missing; or ":memory:", which survives nothing. */
+  readonly path: string
+  readonly clock?: Clock
+  /** How long another process's write lock is waited for. Default 2,000. */
+  readonly lockWaitMs?: number
+  /** Calls that may wait for the disk; one more is refused. Default 4,096. */
+  readonly waitingMax?: number
+  /** After how long without an answer the disk is taken to hang. Default 10,000. */
+  readonly stallMs?: number
+}
+
+/** Bounds how long one transaction keeps its first call waiting. */
+const BATCH_MAX = 512
+
+/**
+ * Opens a ledger in a SQLite file.
+ *
+ * Rejects with `StoreUnavailableError` when the file cannot be used, and with `LedgerSchemaError`
+ * when a newer farebox wrote it. Several processes may open one file; none may be on another machine.
+ */
+export async function openSqliteLedger(options: SqliteLedgerOptions): Promise<Ledger> {
+  const { path, lockWaitMs = 2000 } = options
+  const worker = startWorker({ path, lockWaitMs })
+  const reply = await firstReply(worker)
+  if (reply.kind === 'not-opened') {
+    await worker.terminate()
+    throw errorFrom(reply.failure, path)
+  }
+  return new SqliteLedger(worker, options)
+}
+
+function startWorker(workerData: SqliteWorkerOptions): Worker {
+  // Type stripping runs the sources as they are; a build has only the compiled file.
+  const file = import.meta.url.endsWith('.ts') ? './sqlite-worker.ts' : './sqlite-worker.js'
+  return new Worker(new URL(file, import.meta.url), {
+    name: 'ledger',
+    workerData,
+    // Node 24 still warns that node:sqlite may change; its version is pinned by our tests.
+    execArgv: ['--disable-warning=ExperimentalWarning'],
+  })
+}
+
+async function firstReply(worker: Worker): Promise<SqliteReply> {
+  const exited = once(worker, 'exit')
+  try {
+    const [reply] = await Promise.race([once(worker, 'message'), exited.then(() => [null])])
+    if (reply !== null) return reply
+  } catch (cause) {
+    throw workerDied(cause)
+  }
+  throw workerDied(null)
+}
+
+class SqliteLedger implements Ledger {
+  readonly #worker: Worker
+  readonly #exited: Promise<unknown>
+  readonly #path: string
+  readonly #clock: Clock
+  readonly #stallMs: number
+  readonly #queue: BatchQueue<SqliteCall, SqliteAnswer>
+  #closing: Promise<void> | null = null
+
+  constructor(worker: Worker, options: SqliteLedgerOptions) {
+    const { path, waitingMax = 4096, stallMs = 10_000 } = options
+    this.#worker = worker
+    this.#path = path
+    this.#clock = options.clock ?? (() => unixMs(Date.now()))
+    this.#stallMs = stallMs
+    const send = (batch: SqliteRequest) => worker.postMessage(batch)
+    this.#queue = new BatchQueue({ send, waitingMax, batchMax: BATCH_MAX, stallMs })
+    worker.on('message', (reply: SqliteReply) => this.#receive(reply))
+    worker.on('error', cause => this.#queue.end(workerDied(cause)))
+    this.#exited = new Promise(resolve => worker.once('exit', resolve))
+    this.#exited.then(() => this.#queue.end(workerDied(null)))
+  }
+
+  claim(request: ClaimRequest): Promise<ClaimOutcome> {
+    const call = [
+      'claim',
+      this.#clock(),
+      request.key,
+      request.fingerprint,
+      request.route,
+      request.payer,
+      request.network,
+      request.asset,
+      request.payTo,
+      request.amount.toString(),
+      storableInteger(request.validBefore),
+      request.payload,
+      request.requirements,
+      request.next,
+      storableInteger(request.heldUntil),
+    ] as const
+    return this.#submit<ClaimOutcome>(call)
+  }
+
+  recall(
+    request: Pick<ClaimRequest, 'key' | 'fingerprint' | 'heldUntil'>,
+  ): Promise<KnownClaim | { readonly kind: 'unclaimed' }> {
+    const { key, fingerprint, heldUntil } = request
+    return this.#submit(['recall', this.#clock(), key, fingerprint, storableInteger(heldUntil)])
+  }
+
+  markSettling(id: ClaimId): Promise<void> {
+    return this.#submit(['settling', this.#clock(), id])
+  }
+
+  markSettled(id: ClaimId, receipt: Receipt): Promise<void> {
+    const { transaction, network, payer, amount } = receipt
+    const call = ['settled', this.#clock(), id, transaction, network, payer, `${amount}`] as const
+    return this.#submit(call)
+  }
+
+  markUnknown(id: ClaimId, detail: string, transaction: string | null): Promise<void> {
+    return this.#submit(['unknown', this.#clock(), id, detail, transaction])
+  }
+
+  markDelivered(id: ClaimId): Promise<void> {
+    return this.#submit(['delivered', this.#clock(), id])
+  }
+
+  endHold(id: ClaimId): Promise<void> {
+    return this.#submit(['hold ended', this.#clock(), id])
+  }
+
+  release(id: ClaimId, reason: string): Promise<void> {
+    return this.#submit(['released', this.#clock(), id, reason])
+  }
+
+  countByState(): Promise<Readonly<Record<ClaimState, number>>> {
+    return this.#submit<Readonly<Record<ClaimState, number>>>(['count'])
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    const closed = new StoreUnavailableError('The ledger is closed.', {
+      fix: 'Close the ledger only after the last request has ended.',
+    })
+    await this.#queue.drain(closed)
+    this.#worker.postMessage('close' satisfies SqliteRequest)
+    const hung = setTimeout(() => this.#worker.terminate(), this.#stallMs)
+    await this.#exited
+    clearTimeout(hung)
+  }
+
+  #submit<Answer>(call: SqliteCall): Promise<Answer> {
+    const answer: Promise<unknown> = this.#queue.submit(call)
+    return answer as Promise<Answer> // the worker answers each kind of call with its own kind
+  }
+
+  #receive(reply: SqliteReply): void {
+    if (reply.kind === 'committed') {
+      const failed = reply.failures.map(
+        ([index, failure]) => [index, errorFrom(failure, this.#path)] as const,
+      )
+      this.#queue.settle(reply.answers, failed)
+    } else if (reply.kind === 'not-committed') {
+      this.#queue.reject(errorFrom(reply.failure, this.#path))
+    }
+  }
+}
+
+/** No clock reaches it, and the integers of neither JavaScript nor SQLite reach beyond it. */
+function storableInteger(value: number): number {
+  return Math.min(value, Number.MAX_SAFE_INTEGER)
+}
+
+function workerDied(cause: unknown): StoreUnavailableError {
+  const message = "The ledger's thread has ended."
+  return new StoreUnavailableError(message, { fix: 'Restart farebox.', cause })
+}
+
+function errorFrom(failure: SqliteFailure, path: string): Error {
+  switch (failure.kind) {
+    case 'unavailable':
+      return new StoreUnavailableError(failure.message, { fix: failure.fix })
+    case 'transition':
+      return new LedgerTransitionError(failure.step, failure.id, failure.state)
+    case 'value':
+      return new LedgerValueError(failure.detail)
+    case 'newer-schema':
+      return new LedgerSchemaError(path, failure)
+  }
+}
