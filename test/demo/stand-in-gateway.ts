@@ -23,7 +23,7 @@ const OFFER = {
   extra: { name: 'USDC', version: '2' },
 }
 
-/** As little of a gateway as the demo's steps need, with one flaw: the real one has none to show. */
+/** As little of a gateway as the steps need, with one flaw: the real one has none to show. */
 export function standInGateway(flaw: Flaw): StartGateway {
   return async ({ configFile }) => {
     const text = await readFile(configFile, 'utf8')
