@@ -1,0 +1,22 @@
+#!/usr/bin/env node
+// No static import: an old Node would stop at what it cannot load before it could say why.
+
+/** Keep equal to `engines.node` in package.json. */
+const REQUIRED_NODE = 24
+
+const installed = Number(process.versions.node.split('.', 1)[0])
+if (installed < REQUIRED_NODE) {
+  const message = `farebox needs Node.js ${REQUIRED_NODE} or newer, and this is ${process.versions.node}`
+  const fix = `Install Node.js ${REQUIRED_NODE} from https://nodejs.org, or run the container image.`
+  const error = { code: 'node_too_old', message, fix }
+  const line = process.stdout.isTTY
+    ? `${error.code}: ${message}. ${fix}`
+    : JSON.stringify({ error })
+  process.stderr.write(`${line}\n`)
+  process.exitCode = 1
+} else {
+  const { run } = await import('./cli/program.ts')
+  await run(process)
+}
+
+export {}

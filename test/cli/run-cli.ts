@@ -1,0 +1,50 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { PassThrough } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
+import { run } from '../../src/cli/program.ts'
+
+export const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
+
+export interface CliRun {
+  readonly code: number | string | null | undefined
+  readonly stdout: string
+  readonly stderr: string
+}
+
+type Environment = Readonly<Record<string, string>>
+
+/** Runs the real command line, piped, with nothing of our environment but the path. */
+export async function spawnCli(words: readonly string[], env: Environment = {}): Promise<CliRun> {
+  const child = spawn(process.execPath, [MAIN, ...words], {
+    env: { PATH: process.env.PATH, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const closed = once(child, 'close')
+  const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)])
+  await closed
+  return { code: child.exitCode, stdout, stderr }
+}
+
+/** The same without a process of its own, which would take a second to load what signs. */
+export async function runCli(words: readonly string[], env: Environment = {}): Promise<CliRun> {
+  const stdout = new PassThrough()
+  const stderr = new PassThrough()
+  const written = Promise.all([text(stdout), text(stderr)])
+  const surroundings = {
+    ...{ argv: ['node', 'farebox', ...words], env: { ...env }, stdin: {}, stdout, stderr },
+    exitCode: undefined as number | string | null | undefined, // set by the verb
+  }
+  await run(surroundings)
+  stdout.end()
+  stderr.end()
+  const [out, err] = await written
+  return { code: surroundings.exitCode ?? 0, stdout: out, stderr: err }
+}
+
+/** The one JSON line that a failed verb leaves on standard error. */
+export function errorOf(outcome: CliRun): { code: string; message: string; fix: string } {
+  const { error } = JSON.parse(outcome.stderr)
+  return error
+}
