@@ -60,5 +60,6 @@ function withoutValues(message: string): string {
     .replace(/^error: /, '')
     .replace(/^(option '[^']*') argument '.*' is invalid\./s, '$1 is invalid.')
     .replace(/^command-argument value '.*' is invalid for (argument '[^']*')\./, '$1 is invalid.')
+    .replace(/^(too many arguments.* but got \d+): .*$/s, '$1.')
     .replace(/^(unknown option '[^'=]*)=.*$/s, "$1'")
 }
