@@ -1,0 +1,12 @@
+/** Writes the files that are made from code. A test fails when one of them is stale. */
+import { writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { gatewayJsonSchema } from '../src/config/json-schema.ts'
+
+const GENERATED = [{ file: '../config/gateway.schema.json', content: gatewayJsonSchema }]
+
+for (const { file, content } of GENERATED) {
+  const path = fileURLToPath(new URL(file, import.meta.url))
+  writeFileSync(path, content())
+  console.log(`wrote ${path}`)
+}

@@ -1,0 +1,114 @@
+import type { Offer } from '../core/payment.ts'
+import { type Price, readPrice } from '../pricing/price.ts'
+import type { AcceptedAsset } from './check-accepts.ts'
+import type { CheckContext } from './check-context.ts'
+import type { PriceConfig } from './gateway-config.ts'
+import { type Path, quote } from './problems.ts'
+import type { RouteSetting } from './schema-routes.ts'
+import { suggestName } from './suggest.ts'
+import { formatDuration } from './values.ts'
+
+/** From the reply of the upstream to the end of a settlement, and what clocks may differ by. */
+const SETTLE_MARGIN_MS = 6_000 + 10_000
+
+/** What a route costs: one offer for each way to pay, or nothing. */
+export function checkPrice(
+  route: RouteSetting,
+  path: Path,
+  scope: { readonly accepted: readonly AcceptedAsset[] | null; readonly context: CheckContext },
+): PriceConfig {
+  const { accepted, context } = scope
+  const pricePath = [...path, 'price']
+  const price = readPrice(route.price)
+  if (price.kind === 'refused') {
+    reportPrice(pricePath, price, context)
+    return { kind: 'free' }
+  }
+  if (price.kind === 'free') return price
+  if (accepted === null) {
+    const cure = 'Write accepts: and the networks that callers may pay on, like [base-sepolia].'
+    context.report(['accepts'], {
+      message: 'there is a price, and no accepts to pay it with',
+      cure,
+    })
+    return { kind: 'paid', offers: [] }
+  }
+  checkSymbols(price, accepted, { path: pricePath, context })
+  const offers = accepted.flatMap(each => {
+    const amount = price.amountIn(each.asset)
+    if (amount.kind === 'refused') reportPrice(pricePath, amount, context)
+    checkTimeout(each, route, { path, context })
+    return amount.kind === 'amount' ? [createOffer(each, amount.atomic)] : []
+  })
+  return { kind: 'paid', offers }
+}
+
+interface Place {
+  readonly path: Path
+  readonly context: CheckContext
+}
+
+function reportPrice(
+  path: Path,
+  { message, cure }: { readonly message: string; readonly cure: string },
+  context: CheckContext,
+): void {
+  context.report(path, { message: `${context.quote(path)} ${message}`, cure })
+}
+
+/** An amount in a token that is not accepted is a slip of the pen, or an entry that was forgotten. */
+function checkSymbols(
+  price: Extract<Price, { kind: 'paid' }>,
+  accepted: readonly AcceptedAsset[],
+  { path, context }: Place,
+): void {
+  const known = [...new Set(accepted.map(({ asset }) => asset.symbol))]
+  if (known.length === 0) return
+  for (const symbol of price.symbols ?? []) {
+    if (known.includes(symbol)) continue
+    const message = `${quote(symbol)} is not a token that is accepted here`
+    context.report([...path, symbol], { message, cure: suggestName(symbol, known) })
+  }
+}
+
+/** A payment must outlive the upstream's answer, or it expires before it can be settled. */
+function checkTimeout(
+  accepted: AcceptedAsset,
+  route: RouteSetting,
+  { path, context }: Place,
+): void {
+  const needed = route.timeout + SETTLE_MARGIN_MS
+  if (accepted.maxTimeoutMs >= needed) return
+  const seconds = Math.ceil(needed / 1000)
+  const spent = `the time-out of ${formatDuration(route.timeout)} and 16s to settle`
+  const message = `payments on ${accepted.network.name} expire before ${spent} have passed`
+  const cure = `Give accepts a maxTimeout of at least ${seconds}s, or the route a shorter timeout.`
+  context.report([...path, 'timeout'], { message, cure })
+}
+
+function createOffer(
+  { network, asset, payTo, maxTimeoutMs }: AcceptedAsset,
+  amount: Offer['amount'],
+) {
+  const offer: Offer = {
+    requirements: {
+      scheme: 'exact',
+      network: network.id,
+      amount: amount.toString(),
+      asset: asset.address,
+      payTo,
+      maxTimeoutSeconds: maxTimeoutMs / 1000,
+      // The method is named only where it is not the one that every client expects.
+      extra:
+        asset.transferMethod === 'permit2'
+          ? { ...asset.eip712, assetTransferMethod: 'permit2' }
+          : { ...asset.eip712 },
+    },
+    amount,
+    symbol: asset.symbol,
+    decimals: asset.decimals,
+    transferMethod: asset.transferMethod,
+    v1Network: network.v1Name,
+  }
+  return offer
+}

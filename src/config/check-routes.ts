@@ -1,0 +1,103 @@
+import { parseRouteKey } from '../routing/pattern.ts'
+import { findRouteConflicts } from '../routing/route-conflicts.ts'
+import { type AcceptedAsset, checkAccepts } from './check-accepts.ts'
+import type { CheckContext } from './check-context.ts'
+import { checkPrice } from './check-prices.ts'
+import { checkOrigins } from './check-server.ts'
+import type { RouteConfig } from './gateway-config.ts'
+import { type Path, quote } from './problems.ts'
+import type { Settings } from './schema.ts'
+import type { RouteSetting } from './schema-routes.ts'
+import { suggestName } from './suggest.ts'
+
+/** What routes take from the rest of the file where they say nothing themselves. */
+export interface RouteDefaults {
+  /** Null: the file has no `accepts`. */
+  readonly accepted: readonly AcceptedAsset[] | null
+  readonly payTo: string | null
+  readonly cors: RouteConfig['cors']
+}
+
+export function checkRoutes(
+  settings: Settings,
+  defaults: RouteDefaults,
+  context: CheckContext,
+): RouteConfig[] {
+  if (context.namesAt(['routes']).length === 0 && context.isWritten(['routes'])) {
+    const cure = 'Add one, like GET /v1/weather: $0.001.'
+    context.report(['routes'], { message: 'has no route: every request would be refused', cure })
+  }
+  const routes = Object.entries(settings.routes).flatMap(([key, setting]) => {
+    const parsed = parseRouteKey(key)
+    if (parsed.kind === 'route') {
+      const { method, path } = parsed
+      return [{ key, method, path, ...checkRoute(setting, key, { defaults, context }) }]
+    }
+    const message = 'is not a route that requests could match'
+    context.report(['routes', key], { message, cure: sentence(parsed.reason) }, 'key')
+    return []
+  })
+  reportConflicts(
+    routes.map(route => route.key),
+    context,
+  )
+  return routes
+}
+
+function sentence(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}${text.endsWith('.') ? '' : '.'}`
+}
+
+function reportConflicts(keys: readonly string[], context: CheckContext): void {
+  for (const { first, second, reason } of findRouteConflicts(keys)) {
+    const message = `overlaps with ${quote(first)}`
+    context.report(['routes', second], { message, cure: sentence(reason) }, 'key')
+  }
+}
+
+interface RouteScope {
+  readonly defaults: RouteDefaults
+  readonly context: CheckContext
+}
+
+function checkRoute(setting: RouteSetting, key: string, { defaults, context }: RouteScope) {
+  const path = ['routes', key]
+  const { accepts, cors } = setting
+  const accepted =
+    accepts === undefined
+      ? defaults.accepted
+      : checkAccepts(accepts, [...path, 'accepts'], { payTo: defaults.payTo, context })
+  return {
+    upstream: findUpstream(setting.upstream, path, context),
+    price: checkPrice(setting, path, { accepted, context }),
+    description: setting.description ?? null,
+    mimeType: setting.mimeType ?? null,
+    settle: setting.settle,
+    billable: setting.billable,
+    timeoutMs: setting.timeout,
+    cors: cors === undefined ? defaults.cors : checkCors(cors, [...path, 'cors'], context),
+  }
+}
+
+/** The schema's form of `cors`, checked. */
+export function checkCors(
+  cors: Settings['cors'],
+  path: Path,
+  context: CheckContext,
+): RouteConfig['cors'] {
+  return cors === 'off' ? null : checkOrigins(cors.origins, [...path, 'origins'], context)
+}
+
+function findUpstream(name: string | undefined, path: Path, context: CheckContext): string {
+  const names = context.namesAt(['upstreams'])
+  const upstreamPath = [...path, 'upstream']
+  if (name !== undefined && names.includes(name)) return name
+  if (name !== undefined) {
+    const message = `${context.quote(upstreamPath)} is not one of the upstreams`
+    context.report(upstreamPath, { message, cure: suggestName(name, names) })
+  } else if (names.length > 1 && !context.isWritten(upstreamPath)) {
+    const cure = `Add upstream: and one of ${names.join(', ')}.`
+    context.report(upstreamPath, { message: 'does not say which upstream it goes to', cure })
+  }
+  return names[0] ?? ''
+}

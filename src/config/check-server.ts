@@ -1,0 +1,96 @@
+import { resolve } from 'node:path'
+import ipaddr from 'ipaddr.js'
+import type { CheckContext } from './check-context.ts'
+import { baseOf, readHttpUrl } from './check-url.ts'
+import type { ListenAddress, ServerConfig, StoreConfig } from './gateway-config.ts'
+import type { Settings } from './schema.ts'
+
+export function checkServer(settings: Settings, context: CheckContext): ServerConfig {
+  const { listen, publicUrl, trustedProxies, limits, drainTimeout } = settings.server
+  return {
+    listen,
+    publicUrl: publicUrl === undefined ? null : checkPublicUrl(publicUrl, context),
+    trustedProxies: trustedProxies.flatMap((range, index) =>
+      checkRange(range, ['server', 'trustedProxies', index], context),
+    ),
+    limits: {
+      headerBytes: limits.headerBytes,
+      bodyBytes: limits.bodyBytes,
+      requestTimeoutMs: limits.requestTimeout,
+    },
+    drainTimeoutMs: drainTimeout,
+  }
+}
+
+function checkPublicUrl(text: string, context: CheckContext): string | null {
+  const path = ['server', 'publicUrl']
+  const read = readHttpUrl(text)
+  if (read.kind === 'refused') {
+    context.report(path, read)
+    return null
+  }
+  if (read.url.pathname === '/') return read.url.origin
+  const cure = `Write ${read.url.origin} and put the path into the routes.`
+  context.report(path, { message: 'has a path', cure })
+  return null
+}
+
+function checkRange(text: string, path: (string | number)[], context: CheckContext): string[] {
+  const [address = '', prefix, ...rest] = text.split('/')
+  if (ipaddr.IPv4.isValidFourPartDecimal(address) || ipaddr.IPv6.isValid(address)) {
+    const bitsMax = ipaddr.parse(address).kind() === 'ipv4' ? 32 : 128
+    const bits = prefix ?? String(bitsMax)
+    const isPrefix = /^\d{1,3}$/.test(bits) && Number(bits) <= bitsMax
+    if (isPrefix && rest.length === 0) return [`${address}/${Number(bits)}`]
+  }
+  const message = `${context.quote(path)} is not an address or a CIDR range`
+  context.report(path, { message, cure: 'Write it like 10.0.0.0/8, 192.0.2.7 or fd00::/8.' })
+  return []
+}
+
+export function checkAdmin(settings: Settings, context: CheckContext): ListenAddress | null {
+  if (settings.admin === 'off') return null
+  const { listen } = settings.admin
+  const { listen: callers } = settings.server
+  if (listen.port === 0 || listen.port !== callers.port) return listen
+  if (![listen.host, '0.0.0.0', '::'].includes(callers.host) && !isEveryHost(listen)) return listen
+  const message = `uses port ${listen.port}, on which callers are served too`
+  context.report(['admin', 'listen'], { message, cure: 'Choose another port for one of them.' })
+  return listen
+}
+
+function isEveryHost({ host }: ListenAddress): boolean {
+  return host === '0.0.0.0' || host === '::'
+}
+
+const MEMORY: StoreConfig = { kind: 'sqlite', path: ':memory:' }
+
+export function checkStore(settings: Settings, context: CheckContext): StoreConfig {
+  const path = ['store', 'url']
+  const [, file] = /^sqlite:(.+)$/s.exec(settings.store.url) ?? []
+  if (file === ':memory:') return MEMORY
+  // Two slashes announce a host in a URL, and sqlite:data/x.db with them would name another file.
+  const isFile = file !== undefined && !/^\/\/(?!\/)/.test(file) && !/[\0?#]/.test(file)
+  if (isFile) return { kind: 'sqlite', path: resolve(context.directory, file) }
+  const cure =
+    'Write sqlite: and a path, like sqlite:./data/farebox.db or sqlite:/var/lib/farebox.db.'
+  context.report(path, { message: 'is not a store that farebox knows', cure })
+  return MEMORY
+}
+
+export function checkOrigins(
+  origins: readonly string[],
+  path: readonly (string | number)[],
+  context: CheckContext,
+): { origins: readonly string[] } {
+  for (const [index, origin] of origins.entries()) {
+    if (origin === '*' && origins.length === 1) continue
+    const read = readHttpUrl(origin)
+    if (read.kind === 'url' && baseOf(read.url) === origin) continue
+    const message = `${context.quote([...path, index])} is not a web origin`
+    const cure =
+      'Write scheme and host in lower case, like https://app.example.com, or ["*"] alone.'
+    context.report([...path, index], { message, cure })
+  }
+  return { origins }
+}

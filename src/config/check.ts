@@ -1,0 +1,61 @@
+import { checkAccepts, checkReceiver } from './check-accepts.ts'
+import { type CheckContext, createCheckContext, type KnownThings } from './check-context.ts'
+import { checkCors, checkRoutes } from './check-routes.ts'
+import { checkAdmin, checkServer, checkStore } from './check-server.ts'
+import { checkFacilitators, checkUpstreams } from './check-upstreams.ts'
+import type { GatewayConfig, RouteConfig } from './gateway-config.ts'
+import type { PathFinding } from './place-findings.ts'
+import type { Settings } from './schema.ts'
+import type { Tree } from './tree.ts'
+
+export interface CheckedSettings {
+  /** Only to be used when there are no findings. */
+  readonly config: GatewayConfig
+  readonly findings: readonly PathFinding[]
+}
+
+/**
+ * Turns what the file says into what the gateway runs on, and finds what makes no sense: unknown
+ * names, prices that no token can carry, addresses with a slip in them.
+ *
+ * @param trees.document As it was written; `trees.pruned` is what `settings` was made from.
+ */
+export function checkSettings(
+  settings: Settings,
+  trees: { readonly document: Tree; readonly pruned: Tree },
+  known: KnownThings,
+): CheckedSettings {
+  const { context, findings } = createCheckContext(known, trees.document, trees.pruned)
+  const payTo = checkReceiver(settings, context)
+  const accepted =
+    settings.accepts === undefined && !context.isWritten(['accepts'])
+      ? null
+      : checkAccepts(settings.accepts ?? [], ['accepts'], { payTo, context })
+  const cors = checkCors(settings.cors, ['cors'], context)
+  const config: GatewayConfig = {
+    server: checkServer(settings, context),
+    admin: checkAdmin(settings, context),
+    store: checkStore(settings, context),
+    facilitators: checkFacilitators(settings, context),
+    upstreams: checkUpstreams(settings, context),
+    routes: checkRoutes(settings, { accepted, payTo, cors }, context),
+  }
+  checkCompleteness(config, context)
+  return { config, findings }
+}
+
+function checkCompleteness(config: GatewayConfig, context: CheckContext): void {
+  if (context.isWritten(['upstreams']) && context.namesAt(['upstreams']).length === 0) {
+    const cure = 'Name your API, like api: http://localhost:3000.'
+    context.report(['upstreams'], { message: 'has no entry: there is nothing to forward to', cure })
+  }
+  const isPaid = config.routes.some(isPriced)
+  if (isPaid && !context.isWritten(['facilitators'])) {
+    const cure = 'Write facilitators: [x402-org] for a test network, or another preset or URL.'
+    context.report(['facilitators'], { message: 'there is a price, and no facilitators', cure })
+  }
+}
+
+function isPriced(route: RouteConfig): boolean {
+  return route.price.kind === 'paid'
+}

@@ -1,0 +1,107 @@
+import { z } from 'zod'
+import { duration, name, statusRange, text } from './schema-values.ts'
+
+export const corsSetting = z
+  .union([
+    z.literal('off'),
+    z.strictObject({
+      origins: z
+        .array(text(256))
+        .min(1)
+        .meta({
+          description: 'Web origins that browsers may call from, or ["*"] for all of them.',
+          examples: [['*'], ['https://app.example.com']],
+        }),
+    }),
+  ])
+  .meta({ description: 'Whether browsers may call from other web pages. Default: off.' })
+
+const acceptFull = z.strictObject({
+  network: text(128).meta({
+    description: 'Network by name or CAIP-2 id: base, base-sepolia, eip155:8453.',
+  }),
+  asset: text(64).optional().meta({
+    description: "Token by symbol or contract address. Default: the network's first, mostly USDC.",
+  }),
+  scheme: z.literal('exact').prefault('exact').meta({
+    description: 'How is paid: exact is one fixed amount per request.',
+  }),
+  payTo: text(128).optional().meta({ description: 'Who is paid, instead of the payTo above.' }),
+  maxTimeout: duration({ min: 1000, max: 24 * 3_600_000 })
+    .prefault('120s')
+    .meta({
+      description:
+        'How long a payment is good for. At least 16 seconds more than the time-out of the route.',
+    }),
+})
+
+export const accepts = z
+  .array(
+    z
+      .union([
+        text(128)
+          .transform((network): z.input<typeof acceptFull> => ({ network }))
+          .pipe(acceptFull),
+        acceptFull,
+      ])
+      .meta({ description: 'The name of a network, or a map with network and asset.' }),
+  )
+  .min(1)
+  .meta({
+    description: 'How callers may pay: a list of networks, best first.',
+    examples: [['base-sepolia']],
+  })
+
+const price = z
+  .union([z.string(), z.record(z.string(), z.string().meta({ type: ['string', 'number'] }))])
+  .meta({
+    description:
+      '"$0.001" in US dollars, free, or whole tokens per asset like {USDC: "0.001"}. ' +
+      'Never finer than the token can carry.',
+    examples: ['$0.001', 'free', { USDC: '0.001' }],
+  })
+
+const routeFull = z.strictObject({
+  price,
+  upstream: name.optional().meta({
+    description: 'Name of an entry of upstreams. May be left out when there is one.',
+  }),
+  accepts: accepts.optional().meta({ description: 'How callers may pay for this route.' }),
+  description: text(1024).optional().meta({ description: 'What the caller gets, in the 402.' }),
+  mimeType: z
+    .string()
+    .regex(/^[\w.+-]+\/[\w.+-]+(?: *; *[\w.+-]+=[\w.+"-]+)*$/)
+    .max(256)
+    .optional()
+    .meta({
+      description: 'Media type of the response, in the 402.',
+      examples: ['application/json'],
+    }),
+  settle: z
+    .enum(['on-response', 'before-upstream'])
+    .prefault('on-response')
+    .meta({
+      description:
+        'When money moves. on-response: when the API answers and the answer is billable. ' +
+        'before-upstream: before the API hears of the request.',
+    }),
+  billable: z.array(statusRange()).min(1).prefault(['2xx', '3xx']).meta({
+    description: 'Statuses of the API that are charged for: 2xx, 404, 200-299.',
+  }),
+  timeout: duration().prefault('30s').meta({
+    description: 'How long the API may take until its answer begins.',
+  }),
+  cors: corsSetting.optional(),
+})
+
+export const route = z
+  .union([
+    text(256)
+      .transform((price): z.input<typeof routeFull> => ({ price }))
+      .pipe(routeFull),
+    routeFull,
+  ])
+  .meta({ description: 'A price, or a map with the price and what else the route needs.' })
+
+export type AcceptSetting = z.output<typeof acceptFull>
+export type RouteSetting = z.output<typeof routeFull>

@@ -1,0 +1,112 @@
+import { z } from 'zod'
+import { accepts, corsSetting, route } from './schema-routes.ts'
+import { facilitator, upstream } from './schema-upstreams.ts'
+import { duration, listenAddress, name, size, text } from './schema-values.ts'
+
+const KIB = 1024
+
+const limits = z.strictObject({
+  headerBytes: size({ min: KIB, max: KIB ** 2 })
+    .prefault('16KiB')
+    .meta({
+      description: 'Most that the headers of a request may take.',
+    }),
+  bodyBytes: size({ min: 0, max: 1024 * KIB ** 3 })
+    .prefault('10MiB')
+    .meta({
+      description: 'Most that the body of a request may take.',
+    }),
+  requestTimeout: duration().prefault('60s').meta({
+    description: 'How long a caller may take to send a request.',
+  }),
+})
+
+const server = z.strictObject({
+  listen: listenAddress().prefault('0.0.0.0:8402').meta({
+    description: 'Where callers connect: host:port, [::1]:8402, or a port for every interface.',
+  }),
+  publicUrl: text(2048)
+    .optional()
+    .meta({
+      description: 'How callers reach the gateway. Default: as the request says.',
+      examples: ['https://api.example.com'],
+    }),
+  trustedProxies: z
+    .array(text(64))
+    .prefault([])
+    .meta({
+      description:
+        "Addresses or CIDR ranges whose X-Forwarded-* headers are believed. Default: nobody's.",
+      examples: [['10.0.0.0/8']],
+    }),
+  limits: limits.prefault({}).meta({ description: 'What is refused for being too large or slow.' }),
+  drainTimeout: duration().prefault('30s').meta({
+    description: 'How long requests in flight may take to end after SIGTERM.',
+  }),
+})
+
+const admin = z.union([
+  z.literal('off'),
+  z.strictObject({ listen: listenAddress().prefault('127.0.0.1:9402') }),
+])
+
+const storeFull = z.strictObject({
+  url: text(2048).prefault('sqlite:./data/farebox.db').meta({
+    description: 'sqlite: and a path from the directory of this file, or sqlite::memory:.',
+  }),
+})
+
+/**
+ * The one description of the configuration file: its keys, their types, their defaults and what
+ * they mean. The published JSON Schema and the messages for unknown keys come from it. Whether
+ * names, prices and addresses make sense together is for check.ts to say.
+ */
+export const gatewaySchema = z
+  .strictObject({
+    version: z.literal('1').meta({
+      description: 'Version of this format. Always 1.',
+      type: ['integer', 'string'],
+      enum: [1, '1'],
+    }),
+    payTo: z
+      .union([text(128), z.strictObject({ evm: text(128) })])
+      .optional()
+      .meta({
+        description: 'The address that is paid, or a map with one for each kind of network.',
+      }),
+    accepts: accepts.optional(),
+    facilitators: z
+      .array(facilitator)
+      .min(1)
+      .optional()
+      .meta({
+        description: 'Who verifies and settles payments, tried in this order: presets or URLs.',
+        examples: [['x402-org']],
+      }),
+    upstreams: z.record(name, upstream).meta({
+      description: 'The APIs behind the gateway, by a name of your choice.',
+    }),
+    routes: z.record(z.string().min(1).max(2048), route).meta({
+      description:
+        'What may be called, and its price: "GET /v1/weather/{city}": $0.001. What is not listed ' +
+        'is refused. {name} is one segment, a trailing /* is the rest.',
+    }),
+    server: server.prefault({}).meta({ description: 'The listener that callers talk to.' }),
+    admin: admin.prefault({}).meta({
+      description: 'Where metrics and health are served: {listen: …}, or off. Not for the public.',
+    }),
+    store: z
+      .union([
+        text(2048)
+          .transform((url): z.input<typeof storeFull> => ({ url }))
+          .pipe(storeFull),
+        storeFull,
+      ])
+      .prefault({})
+      .meta({ description: 'Where is remembered which payments were used.' }),
+    cors: corsSetting.prefault('off'),
+  })
+  .meta({ title: 'farebox configuration' })
+
+/** What the file says, with its defaults. */
+export type Settings = z.output<typeof gatewaySchema>

@@ -1,0 +1,118 @@
+import type { z } from 'zod'
+import type { PathFinding } from './place-findings.ts'
+import { type Finding, type Path, quote } from './problems.ts'
+import { gatewaySchema } from './schema.ts'
+import { descriptionAt, knownKeys } from './schema-walk.ts'
+import { suggestName } from './suggest.ts'
+import { locate, type Tree } from './tree.ts'
+
+type Issue = z.core.$ZodIssue
+
+/** An issue of the schema in the operator's words; one for each unknown key. */
+export function explainIssue(issue: Issue, tree: Tree): PathFinding[] {
+  const path = issue.path.map(part => (typeof part === 'number' ? part : String(part)))
+  if (issue.code === 'unrecognized_keys') return explainUnknownKeys(path, issue.keys)
+  if (issue.code === 'invalid_union') return explainUnion(issue, path, tree)
+  const missing = !locate(tree, path).exact
+  if (missing && issue.code === 'invalid_type') return [explainMissing(path)]
+  const aboutKey = issue.code === 'invalid_key'
+  return [{ path, missing: false, aboutKey, ...explainValue(issue, writtenAt(tree, path)) }]
+}
+
+function explainUnknownKeys(path: Path, keys: readonly string[]): PathFinding[] {
+  const known = knownKeys(gatewaySchema, path)
+  return keys.map(key => ({
+    path: [...path, key],
+    missing: false,
+    aboutKey: true,
+    message: 'is not a key that farebox knows here',
+    cure: suggestName(key, known),
+  }))
+}
+
+/** Of a shorthand and a full form, the one that the operator meant. */
+function explainUnion(
+  issue: Extract<Issue, { code: 'invalid_union' }>,
+  path: Path,
+  tree: Tree,
+): PathFinding[] {
+  const meant = issue.errors.filter(issues => !issues.some(isOfAnotherKind))
+  const [only] = meant
+  if (only !== undefined && meant.length === 1) {
+    return only.flatMap(inner => explainIssue({ ...inner, path: [...path, ...inner.path] }, tree))
+  }
+  if (!locate(tree, path).exact) return [explainMissing(path)]
+  const message = `cannot be ${nameKind(locate(tree, path).node)}`
+  const cure = cureFrom(path, 'Write one of its forms.')
+  return [{ path, missing: false, aboutKey: false, message, cure }]
+}
+
+function isOfAnotherKind(issue: Issue): boolean {
+  return issue.path.length === 0 && ['invalid_type', 'invalid_value'].includes(issue.code)
+}
+
+function explainMissing(path: Path): PathFinding {
+  const cure = cureFrom(path, 'Add it.')
+  return { path, missing: true, aboutKey: true, message: 'is missing', cure }
+}
+
+function cureFrom(path: Path, otherwise: string): string {
+  return descriptionAt(gatewaySchema, path) ?? otherwise
+}
+
+/** @param written What stands in the file, its variables unresolved; null for a list or a map. */
+function explainValue(issue: Issue, written: string | null): Finding {
+  const path = issue.path.map(part => (typeof part === 'number' ? part : String(part)))
+  if (written === '') {
+    return { message: 'has no value', cure: cureFrom(path, 'Write a value after the colon.') }
+  }
+  const subject = written === null ? '' : `${quote(written)} `
+  switch (issue.code) {
+    case 'custom':
+      return { message: `${subject}${issue.message}`, cure: String(issue.params?.['cure'] ?? '') }
+    case 'invalid_value': {
+      const known = issue.values.map(String)
+      return { message: `${subject}is not allowed here`, cure: suggestName(written ?? '', known) }
+    }
+    case 'invalid_type':
+      return explainType(issue, path, written)
+    case 'too_small':
+      return { message: 'is empty', cure: cureFrom(path, 'Write at least one entry.') }
+    case 'too_big':
+      return { message: 'is too long', cure: `Keep it to ${issue.maximum} characters.` }
+    case 'invalid_key':
+      return {
+        message: 'is not a name that can be used here',
+        cure: 'Use up to 63 letters, digits, dots, dashes and underscores.',
+      }
+    default:
+      return { message: 'is not written as it should be', cure: cureFrom(path, 'Correct it.') }
+  }
+}
+
+function explainType(
+  issue: Extract<Issue, { code: 'invalid_type' }>,
+  path: Path,
+  written: string | null,
+): Finding {
+  const wanted = KINDS_WANTED[issue.expected] ?? 'text'
+  const message = written === null ? `must be ${wanted}` : `must be ${wanted}, not text`
+  return { message, cure: cureFrom(path, 'Write it as the examples do.') }
+}
+
+const KINDS_WANTED: Readonly<Record<string, string>> = {
+  string: 'text',
+  array: 'a list',
+  object: 'a map',
+  record: 'a map',
+}
+
+function nameKind(node: Tree): string {
+  if (node.kind === 'text') return quote(node.written)
+  return node.kind === 'list' ? 'a list' : 'a map'
+}
+
+function writtenAt(tree: Tree, path: Path): string | null {
+  const { exact, node } = locate(tree, path)
+  return exact && node.kind === 'text' ? node.written : null
+}

@@ -1,0 +1,50 @@
+import type { PathFinding } from './place-findings.ts'
+import type { Path } from './problems.ts'
+import { gatewaySchema, type Settings } from './schema.ts'
+import { explainIssue } from './shape-findings.ts'
+import { locate, pathInFile, prune, type Tree, toPlain } from './tree.ts'
+
+export interface ReadShape {
+  /** Null when so much is wrong that nothing is left to look at. */
+  readonly settings: Settings | null
+  /** The document without what is wrong: what `settings` was made from. */
+  readonly tree: Tree
+  readonly findings: readonly PathFinding[]
+}
+
+/** Each round removes something, and what encloses it in the next: as deep as a document can be. */
+const ROUNDS_MAX = 20
+
+/** For what must stand at the top and does not: lets the rest be looked at. */
+const STAND_INS = { version: '1', upstreams: {}, routes: {} }
+
+/**
+ * Holds a document against the schema. What does not fit is reported and cut out, so that the rest
+ * can be looked at too: the operator hears of everything at once.
+ *
+ * @param broken Paths that are known to be wrong already, and were reported.
+ */
+export function readShape(document: Tree, broken: readonly Path[]): ReadShape {
+  const findings: PathFinding[] = []
+  let tree = prune(document, broken)
+  let standIns = {}
+  for (let round = 0; round < ROUNDS_MAX; round++) {
+    const plain = toPlain(tree)
+    const isMap = tree.kind === 'map'
+    const result = gatewaySchema.safeParse(isMap ? Object.assign({}, standIns, plain) : plain)
+    if (result.success) return { settings: result.data, tree, findings }
+    const found = result.error.issues.flatMap(issue => explainIssue(issue, tree))
+    const placed = found.map(each => ({ ...each, path: pathInFile(tree, each.path) }))
+    // What was cut out in an earlier round is missing only because we cut it.
+    findings.push(...placed.filter(each => !each.missing || !locate(document, each.path).exact))
+    if (!isMap) break
+    standIns = STAND_INS
+    tree = prune(tree, found.map(pathToCut))
+  }
+  return { settings: null, tree, findings }
+}
+
+/** A thing that lacks something it needs goes as a whole. */
+function pathToCut(finding: PathFinding): Path {
+  return finding.missing ? finding.path.slice(0, -1) : finding.path
+}

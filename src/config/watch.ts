@@ -1,0 +1,125 @@
+import { createHash } from 'node:crypto'
+import { type FSWatcher, realpathSync, watch } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import { CONFIG_BYTES_MAX } from './load.ts'
+import { readTextFile } from './text-file.ts'
+import { SECRET_BYTES_MAX, secretFilesIn } from './variables.ts'
+
+export interface ConfigWatch {
+  close(): void
+}
+
+export interface WatchOptions {
+  /** How long the directory must be quiet: one save is several events. */
+  readonly debounceMs?: number
+  /** For file systems that tell of nothing (network mounts), and directories that were replaced. */
+  readonly recheckMs?: number
+}
+
+const DEBOUNCE_MS = 200
+const RECHECK_MS = 30_000
+
+/**
+ * Calls back when the content of the configuration file, or of a secret file that it names, is
+ * another than before.
+ *
+ * It watches directories, because a file that is replaced takes its watch with it: editors rename a
+ * new file over the old one, and Kubernetes swaps a symbolic link further up the path. Start it
+ * before the configuration is loaded, so that no change falls between the two.
+ */
+export function watchConfig(
+  file: string,
+  onChange: () => void,
+  options: WatchOptions = {},
+): ConfigWatch {
+  const { debounceMs = DEBOUNCE_MS, recheckMs = RECHECK_MS } = options
+  const watchers = new Map<string, FSWatcher>()
+  let last = readState(file)
+  let quiet: NodeJS.Timeout | undefined
+  let closed = false
+
+  const check = () => {
+    const state = readState(file)
+    watchDirectories(watchers, state.directories, onEvent)
+    // In the middle of a swap nothing can be read; another event follows it.
+    if (state.hash === null || state.hash === last.hash) return
+    last = state
+    onChange()
+  }
+  const onEvent = () => {
+    clearTimeout(quiet)
+    if (!closed) quiet = setTimeout(check, debounceMs)
+  }
+
+  watchDirectories(watchers, last.directories, onEvent)
+  const recheck = setInterval(check, recheckMs)
+  recheck.unref()
+  return {
+    close() {
+      closed = true
+      clearTimeout(quiet)
+      clearInterval(recheck)
+      watchDirectories(watchers, new Set(), onEvent)
+    },
+  }
+}
+
+interface State {
+  /** Of everything that the configuration is made from; null when the file cannot be read now. */
+  readonly hash: string | null
+  readonly directories: ReadonlySet<string>
+}
+
+function readState(file: string): State {
+  const path = resolve(file)
+  const config = readTextFile(path, CONFIG_BYTES_MAX)
+  if (config.kind === 'unreadable') return { hash: null, directories: directoriesOf([path]) }
+  const secrets = secretFilesIn(config.text, dirname(path))
+  const hash = createHash('sha256').update(config.text)
+  for (const secret of secrets) {
+    const read = readTextFile(secret, SECRET_BYTES_MAX)
+    hash.update(`\0${secret}\0${read.kind === 'text' ? read.text : ''}`)
+  }
+  return { hash: hash.digest('hex'), directories: directoriesOf([path, ...secrets]) }
+}
+
+/** Where each file is named, and where it really is. */
+function directoriesOf(files: readonly string[]): ReadonlySet<string> {
+  return new Set(files.flatMap(file => [dirname(file), dirname(realPath(file))]))
+}
+
+function realPath(file: string): string {
+  try {
+    return realpathSync(file)
+  } catch {
+    return file
+  }
+}
+
+/** Makes `watchers` watch exactly these directories. One that cannot be watched is tried again. */
+function watchDirectories(
+  watchers: Map<string, FSWatcher>,
+  directories: ReadonlySet<string>,
+  onEvent: () => void,
+): void {
+  for (const [directory, watcher] of watchers) {
+    if (directories.has(directory)) continue
+    watcher.close()
+    watchers.delete(directory)
+  }
+  for (const directory of directories) {
+    if (watchers.has(directory)) continue
+    try {
+      const watcher = watch(directory, { persistent: false })
+      watchers.set(directory, watcher)
+      watcher.on('change', onEvent)
+      watcher.on('error', () => {
+        watcher.close()
+        watchers.delete(directory)
+        onEvent()
+      })
+    } catch {
+      // It does not exist now; the next check tries again.
+    }
+  }
+}
