@@ -10,11 +10,13 @@ import { z } from 'zod'
 const shortText = z.string().min(1).max(256)
 const jsonObject = z.record(z.string(), z.unknown())
 
+const DECIMAL_DIGITS = /^(0|[1-9][0-9]{0,77})$/
+
 /** Decimal digits without leading zeros that fit an EVM word. */
 export const uint256 = z
   .string()
-  .regex(/^(0|[1-9][0-9]{0,77})$/)
-  .refine(digits => BigInt(digits) < 2n ** 256n)
+  // One check: zod runs every check whatever the one before it said, and BigInt throws on letters.
+  .refine(digits => DECIMAL_DIGITS.test(digits) && BigInt(digits) < 2n ** 256n)
 
 export const evmAddress = z.string().regex(/^0x[0-9a-fA-F]{40}$/)
 export const bytes32 = z.string().regex(/^0x[0-9a-fA-F]{64}$/)
