@@ -1,6 +1,7 @@
 const STANDARD_ALPHABET = /^[A-Za-z0-9+/]+={0,2}$/
 
-const utf8 = new TextDecoder('utf-8', { fatal: true })
+// A byte order mark stays, so that JSON refuses it: dropped, it would be a second spelling.
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /**
  * Decodes base64 (RFC 4648 section 4) that has exactly one spelling: the standard alphabet, right
