@@ -1,8 +1,9 @@
-import { Agent, errors, request } from 'undici'
+import { Agent, type Dispatcher, request } from 'undici'
 import type { FacilitatorConfig } from '../config/gateway-config.ts'
 import type { NetworkId, PaymentPayload, PaymentRequirements } from '../core/payment.ts'
 import { FacilitatorUnavailableError, SettlementUnknownError } from '../errors.ts'
 import type { Facilitator, SettleAnswer, Supported, VerifyAnswer } from './facilitator.ts'
+import { watchSend } from './send-watch.ts'
 import { requestV1, requestV2, type V1Networks } from './v1-translation.ts'
 import { readSettleAnswer, readSupported, readVerifyAnswer } from './wire.ts'
 
@@ -23,12 +24,16 @@ export function createHttpFacilitator(
   config: FacilitatorConfig,
   v1Networks: V1Networks,
 ): Facilitator {
-  const agent = new Agent({ connections: CONNECTIONS_MAX, pipelining: 1 })
+  const agent = new Agent({
+    connections: CONNECTIONS_MAX,
+    pipelining: 1,
+    connect: { timeout: config.timeoutMs },
+  })
   /** Null until `/supported` was read once: then version 2 is assumed. */
   let known: Supported | null = null
 
-  const call = (path: string, timeoutMs: number, body?: unknown): Promise<Answer> =>
-    callJson(agent, { config, path, timeoutMs, body })
+  const call = (path: string, body?: unknown): Promise<Answer> =>
+    callJson(agent, { config, path, timeoutMs: config.timeoutMs, body })
 
   const requestBody = (payload: PaymentPayload, requirements: PaymentRequirements): unknown => {
     const v1Network = v1Networks.nameOf(requirements.network)
@@ -46,7 +51,7 @@ export function createHttpFacilitator(
     name: config.name,
 
     async supported(): Promise<Supported> {
-      const answer = await call('supported', config.timeoutMs).catch(cause => {
+      const answer = await call('supported').catch(cause => {
         throw unavailable(config, 'supported', cause)
       })
       const supported = answer.status === 200 ? readSupported(answer.json) : null
@@ -57,7 +62,7 @@ export function createHttpFacilitator(
 
     async verify(payload, requirements): Promise<VerifyAnswer> {
       const body = requestBody(payload, requirements)
-      const answer = await call('verify', config.timeoutMs, body).catch(cause => {
+      const answer = await call('verify', body).catch(cause => {
         throw unavailable(config, 'verify', cause)
       })
       const verdict = readVerifyAnswer(answer.json)
@@ -70,11 +75,17 @@ export function createHttpFacilitator(
 
     async settle(payload, requirements): Promise<SettleAnswer> {
       const body = requestBody(payload, requirements)
-      const answer = await call('settle', config.settleTimeoutMs, body).catch(cause => {
-        throw wasNeverSent(cause)
-          ? unavailable(config, 'settle', cause)
-          : settlementUnknown(config, 'gave no complete answer to a settle', cause)
+      const timeoutMs = config.settleTimeoutMs
+      let sent = false
+      const watching = watchSend(agent, () => {
+        sent = true
       })
+      const answer = await callJson(watching, { config, path: 'settle', timeoutMs, body }).catch(
+        cause => {
+          if (!sent) throw unavailable(config, 'settle', cause)
+          throw settlementUnknown(config, 'gave no complete answer to a settle', cause)
+        },
+      )
       return readSettle(config, answer, requirements.network)
     },
 
@@ -97,14 +108,31 @@ function readSettle(config: FacilitatorConfig, answer: Answer, network: NetworkI
   throw settlementUnknown(config, `answered a settle with status ${answer.status} and no proof`)
 }
 
-async function callJson(
-  agent: Agent,
-  options: { config: FacilitatorConfig; path: string; timeoutMs: number; body?: unknown },
+interface Call {
+  readonly config: FacilitatorConfig
+  readonly path: string
+  /** Over everything: the wait for a connection, the request, the last byte of the answer. */
+  readonly timeoutMs: number
+  readonly body?: unknown
+}
+
+function callJson(dispatcher: Dispatcher, call: Call): Promise<Answer> {
+  const signal = AbortSignal.timeout(call.timeoutMs)
+  const timedOut = new Promise<never>((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+  })
+  // undici looks at the signal only once a connection stands, so a dead host would outlast it.
+  return Promise.race([exchange(dispatcher, signal, call), timedOut])
+}
+
+async function exchange(
+  dispatcher: Dispatcher,
+  signal: AbortSignal,
+  { config, path, timeoutMs, body }: Call,
 ): Promise<Answer> {
-  const { config, path, timeoutMs, body } = options
   const hasBody = body !== undefined
   const response = await request(`${config.url}/${path}`, {
-    dispatcher: agent,
+    dispatcher,
     method: hasBody ? 'POST' : 'GET',
     headers: {
       ...config.headers,
@@ -114,8 +142,8 @@ async function callJson(
     body: hasBody ? JSON.stringify(body) : null,
     headersTimeout: timeoutMs,
     bodyTimeout: timeoutMs,
-    // Over the whole exchange: a body that trickles in resets the two time-outs above for ever.
-    signal: AbortSignal.timeout(timeoutMs),
+    // A body that trickles in resets the two time-outs above for ever.
+    signal,
   })
   const text = await readBounded(response.body)
   return {
@@ -148,21 +176,6 @@ function parseJson(text: string): unknown {
 function readRetryAfter(value: string | string[] | undefined): number | undefined {
   const seconds = typeof value === 'string' && /^\d{1,6}$/.test(value) ? Number(value) : undefined
   return seconds === undefined ? undefined : Math.min(Math.max(seconds, 1), 600)
-}
-
-/** System error codes of a connection that never came to be. */
-const NEVER_CONNECTED = new Set([
-  'ECONNREFUSED',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'ENETUNREACH',
-  'EHOSTUNREACH',
-])
-
-function wasNeverSent(cause: unknown): boolean {
-  if (cause instanceof errors.ConnectTimeoutError) return true
-  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
-  return NEVER_CONNECTED.has(code)
 }
 
 function unavailable(config: FacilitatorConfig, operation: string, cause: unknown): Error {
