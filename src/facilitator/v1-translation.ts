@@ -6,6 +6,12 @@ export interface V1Networks {
   networkOf(name: string): NetworkId | null
 }
 
+/**
+ * Stands for "not told" where version 1 insists on a URL: a client that spoke version 1 to us sends
+ * none, and services refuse an empty one (npm x402 1.2.0, `PaymentRequirementsSchema`).
+ */
+const NO_RESOURCE_URL = 'about:blank'
+
 /** The body of `/verify` and `/settle` for a service that speaks x402 v2. */
 export function requestV2(payload: PaymentPayload, requirements: PaymentRequirements): unknown {
   return { x402Version: 2, paymentPayload: payload, paymentRequirements: requirements }
@@ -21,6 +27,7 @@ export function requestV1(
   v1Network: string,
 ): unknown {
   const { scheme, amount, payTo, maxTimeoutSeconds, asset, extra } = requirements
+  const { url = '', description = '', mimeType = '' } = payload.resource ?? {}
   return {
     x402Version: 1,
     paymentPayload: { x402Version: 1, scheme, network: v1Network, payload: payload.payload },
@@ -28,9 +35,9 @@ export function requestV1(
       scheme,
       network: v1Network,
       maxAmountRequired: amount,
-      resource: payload.resource?.url ?? '',
-      description: payload.resource?.description ?? '',
-      mimeType: payload.resource?.mimeType ?? '',
+      resource: URL.canParse(url) ? url : NO_RESOURCE_URL,
+      description,
+      mimeType,
       payTo,
       maxTimeoutSeconds,
       asset,
