@@ -27,6 +27,7 @@ function read(raw: Readonly<Record<string, unknown>>, offer: Offer): SignedTrans
   const { signature, authorization } = parsed.data
   const payer = authorization.from.toLowerCase()
   const nonce = authorization.nonce.toLowerCase()
+  const spelled = signature.toLowerCase()
   return {
     payer,
     payTo: authorization.to.toLowerCase(),
@@ -34,12 +35,13 @@ function read(raw: Readonly<Record<string, unknown>>, offer: Offer): SignedTrans
     amount: BigInt(authorization.value),
     validAfter: BigInt(authorization.validAfter),
     validBefore: BigInt(authorization.validBefore),
-    signature: signature.toLowerCase(),
+    signature: spelled,
     uniqueBy: ['eip3009', offer.requirements.asset.toLowerCase(), payer, nonce],
     payload: {
-      signature,
+      signature: spelled,
       authorization: {
         ...authorization,
+        nonce,
         from: getAddress(authorization.from),
         to: getAddress(authorization.to),
       },

@@ -34,7 +34,8 @@ export const permit2: TransferMethod = { name: 'permit2', read }
 function read(raw: Readonly<Record<string, unknown>>): SignedTransfer | null {
   const parsed = permit2Payload.safeParse(raw)
   if (!parsed.success) return null
-  const { signature, permit2Authorization: authorization } = parsed.data
+  const { permit2Authorization: authorization } = parsed.data
+  const signature = parsed.data.signature.toLowerCase()
   // Any other spender could take the money elsewhere: the proxy alone holds it to `witness.to`.
   if (authorization.spender.toLowerCase() !== EXACT_PROXY) return null
   const payer = authorization.from.toLowerCase()
@@ -45,7 +46,7 @@ function read(raw: Readonly<Record<string, unknown>>): SignedTransfer | null {
     amount: BigInt(authorization.permitted.amount),
     validAfter: BigInt(authorization.witness.validAfter),
     validBefore: BigInt(authorization.deadline),
-    signature: signature.toLowerCase(),
+    signature,
     uniqueBy: ['permit2', payer, BigInt(authorization.nonce).toString()],
     payload: { signature, permit2Authorization: checksummed(authorization) },
     digest: signed => typedDataDigest(domainSeparator(signed), hashPermit(authorization)),

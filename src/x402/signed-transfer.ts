@@ -14,7 +14,10 @@ export interface SignedTransfer {
   readonly signature: string
   /** What the chain makes unique, beside the network. Equal values whatever the spelling. */
   readonly uniqueBy: readonly string[]
-  /** The payload with one spelling: known members only, addresses checksummed (CDP insists). */
+  /**
+   * The payload with one spelling: known members only, addresses checksummed (CDP insists), all
+   * other hexadecimal in lower case.
+   */
   readonly payload: Readonly<Record<string, unknown>>
   /** The EIP-712 digest that an ordinary account signs for this offer. */
   digest(offer: Offer): Uint8Array
