@@ -32,6 +32,9 @@ const REVERTED = /^(invalid_transaction_state|(invalid_exact_evm_)?transaction_f
 /** What a facilitator's answer to a settle proves. */
 export function readSettlement(answer: SettleAnswer, payment: Payment): Settlement {
   const { requirements } = payment.offer
+  if (answer.success && answer.transaction === '') {
+    return { kind: 'unknown', detail: 'success without a transaction', transaction: null }
+  }
   if (answer.success) {
     return {
       kind: 'settled',
