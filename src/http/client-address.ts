@@ -1,0 +1,181 @@
+import ipaddr from 'ipaddr.js'
+import { FareboxError } from '../errors.ts'
+
+/** Who asked, and for what authority, as far as we may believe it. */
+export interface ClientAddress {
+  /** IP address in its shortest form; the peer's, or the one that trusted proxies speak for. */
+  readonly address: string
+  /** Scheme that a trusted proxy was asked with; null: none said. */
+  readonly proto: 'http' | 'https' | null
+  /** Authority that a trusted proxy was asked for, in lower case; null: none said. */
+  readonly host: string | null
+}
+
+/**
+ * @param peer       Address at the other end of the connection, as node:net writes it.
+ * @param rawHeaders Names and values in turn, as they came on the wire.
+ */
+export type ClientAddressReader = (peer: string, rawHeaders: readonly string[]) => ClientAddress
+
+/** An entry of `server.trustedProxies` is not an address or a range. */
+export class ProxyRangeError extends FareboxError {
+  readonly code = 'bad_proxy_range'
+
+  constructor(range: string) {
+    super(`"${range}" is not an IP address or a CIDR range.`, {
+      fix: 'Write server.trustedProxies entries like "10.0.0.0/8", "192.0.2.7" or "2001:db8::/32".',
+    })
+  }
+}
+
+type Address = ipaddr.IPv4 | ipaddr.IPv6
+type Range = readonly [Address, number]
+type Trust = (address: Address) => boolean
+
+/** Nobody has more proxies in a row; a longer list is an attempt to keep us busy. */
+const HOPS_MAX = 32
+/** Peers are few where proxies are trusted. Beyond this many the memory begins anew. */
+const PEERS_REMEMBERED = 1024
+/** Authority (RFC 9110 section 7.2), with the underscores that container names have. */
+const AUTHORITY = /^(?:[a-z0-9](?:[a-z0-9._-]{0,251}[a-z0-9])?|\[[0-9a-f:.]{2,45}\])(?::\d{1,5})?$/
+/** "192.0.2.7:4711" and "[2001:db8::1]:4711": some proxies write the client's port too. */
+const WITH_PORT = /^(?:\[([^\]]*)\]|([0-9.]+))(?::\d{1,5})?$/
+
+/**
+ * Makes the reader of X-Forwarded-For, X-Forwarded-Proto and X-Forwarded-Host. Anybody can send
+ * these, so they are read only when the peer is a trusted proxy, and only what a trusted proxy
+ * wrote in them is believed. What is malformed is taken as not sent.
+ *
+ * @param trustedProxies Addresses and CIDR ranges, like "10.0.0.0/8".
+ * @throws ProxyRangeError when one of them is neither.
+ */
+export function createClientAddressReader(trustedProxies: readonly string[]): ClientAddressReader {
+  if (trustedProxies.length === 0) {
+    return peer => ({ address: canonicalPeer(peer), proto: null, host: null })
+  }
+  const trusts = trustOf(trustedProxies.map(parseRange))
+  const isTrustedPeer = remember(peer => {
+    const address = parseAddress(peer)
+    return address !== null && trusts(address)
+  })
+  return (peer, rawHeaders) => {
+    const own = canonicalPeer(peer)
+    if (!isTrustedPeer(own)) return { address: own, proto: null, host: null }
+    const forwarded = readForwarded(rawHeaders)
+    return {
+      address: walkHops(own, forwarded.hops, trusts),
+      proto: readProto(forwarded.proto),
+      host: readHost(forwarded.host),
+    }
+  }
+}
+
+/** Node writes IPv4 peers of a dual-stack socket as "::ffff:192.0.2.7", and adds zones ("%eth0"). */
+function canonicalPeer(peer: string): string {
+  if (!peer.includes(':')) return peer
+  if (peer.startsWith('::ffff:') && peer.includes('.')) return peer.slice(7)
+  const zone = peer.indexOf('%')
+  return zone === -1 ? peer : peer.slice(0, zone)
+}
+
+interface Forwarded {
+  /** Every X-Forwarded-For entry, the nearest hop last. */
+  readonly hops: readonly string[]
+  /** Last entries of the other two: what the nearest proxy said. */
+  readonly proto: string | null
+  readonly host: string | null
+}
+
+function readForwarded(rawHeaders: readonly string[]): Forwarded {
+  const hops: string[] = []
+  let proto: string | null = null
+  let host: string | null = null
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index] ?? ''
+    // Lengths of the three names; most headers have another.
+    if (name.length < 15 || name.length > 17) continue
+    const lower = name.toLowerCase()
+    const value = rawHeaders[index + 1] ?? ''
+    if (lower === 'x-forwarded-for') hops.push(...value.split(',').slice(-HOPS_MAX))
+    else if (lower === 'x-forwarded-proto') proto = lastEntry(value)
+    else if (lower === 'x-forwarded-host') host = lastEntry(value)
+  }
+  return { hops, proto, host }
+}
+
+/**
+ * Goes from hop to hop, away from us, for as long as a trusted proxy vouches for the next one. What
+ * stands further left was written by somebody whom nobody vouches for.
+ */
+function walkHops(peer: string, hops: readonly string[], trusts: Trust): string {
+  let client = peer
+  for (const hop of hops.slice(-HOPS_MAX).reverse()) {
+    const address = parseAddress(hop.trim())
+    if (address === null) return client
+    client = textOf(address)
+    if (!trusts(address)) return client
+  }
+  return client
+}
+
+function readProto(value: string | null): 'http' | 'https' | null {
+  const proto = value?.toLowerCase()
+  return proto === 'http' || proto === 'https' ? proto : null
+}
+
+function readHost(value: string | null): string | null {
+  const host = value?.toLowerCase() ?? ''
+  return AUTHORITY.test(host) ? host : null
+}
+
+function lastEntry(value: string): string {
+  return value.slice(value.lastIndexOf(',') + 1).trim()
+}
+
+/** Strict: "010.1", "0x7f.1" and zones are addresses to some parsers and not to others. */
+function parseAddress(text: string): Address | null {
+  const match = WITH_PORT.exec(text)
+  const bare = match?.[1] ?? match?.[2] ?? text
+  if (bare.length > 45 || bare.includes('%')) return null
+  if (ipaddr.IPv4.isValidFourPartDecimal(bare)) return ipaddr.IPv4.parse(bare)
+  if (!bare.includes(':') || !ipaddr.IPv6.isValid(bare)) return null
+  const address = ipaddr.IPv6.parse(bare)
+  return address.isIPv4MappedAddress() ? address.toIPv4Address() : address
+}
+
+function textOf(address: Address): string {
+  return address.kind() === 'ipv6'
+    ? (address as ipaddr.IPv6).toRFC5952String() // `kind` tells the two classes apart
+    : address.toString()
+}
+
+function parseRange(text: string): Range {
+  const [, base = '', length] = /^([^/]*)(?:\/(\d{1,3}))?$/.exec(text) ?? []
+  const isBare = !/[[\]]/.test(base)
+  const address = isBare ? parseAddress(base) : null
+  if (address === null) throw new ProxyRangeError(text)
+  const width = address.kind() === 'ipv4' ? 32 : 128
+  // A range of mapped addresses counts its prefix from the IPv6 address's beginning.
+  const offset = width === 32 && base.includes(':') ? 96 : 0
+  const bits = length === undefined ? width : Number(length) - offset
+  if (bits < 0 || bits > width) throw new ProxyRangeError(text)
+  return [address, bits]
+}
+
+function trustOf(ranges: readonly Range[]): Trust {
+  return address =>
+    ranges.some(([base, bits]) => base.kind() === address.kind() && address.match(base, bits))
+}
+
+/** Parsing an address takes longer than everything else here. */
+function remember(decide: (peer: string) => boolean): (peer: string) => boolean {
+  const known = new Map<string, boolean>()
+  return peer => {
+    const decided = known.get(peer)
+    if (decided !== undefined) return decided
+    if (known.size >= PEERS_REMEMBERED) known.clear()
+    const fresh = decide(peer)
+    known.set(peer, fresh)
+    return fresh
+  }
+}
