@@ -20,15 +20,26 @@ export function registerStart(program: Command, surroundings: Surroundings): voi
     )
     .action(async (options: { config: string; json?: true }) => {
       const output = createOutput({ json: options.json === true }, surroundings)
-      surroundings.exitCode = await start(options.config, output)
+      surroundings.exitCode = await start(options.config, { output, env: surroundings.env })
     })
 }
 
-async function start(file: string, output: Output): Promise<ExitCode> {
+interface Place {
+  readonly output: Output
+  /** Where the configuration's ${VARIABLES} are looked up. */
+  readonly env: NodeJS.ProcessEnv
+}
+
+async function start(file: string, { output, env }: Place): Promise<ExitCode> {
   // Before anything else: as PID 1 of a container, a process without handlers ignores these signals.
   const stopAsked = watchStopSignals(output)
   const { startGateway } = await import('../gateway.ts')
-  const started = await startGateway({ configFile: file, watch: true }).then(
+  const started = await startGateway({
+    configFile: file,
+    watch: true,
+    env,
+    log: output.stdout,
+  }).then(
     gateway => ({ kind: 'started' as const, gateway }),
     (error: unknown) => ({ kind: 'not-started' as const, error }),
   )
@@ -38,7 +49,7 @@ async function start(file: string, output: Output): Promise<ExitCode> {
     gateway.reload().catch(error => output.failure(failureFrom(error)))
   }
   process.on('SIGHUP', reload)
-  if (output.terminal) await greet(gateway, file, output)
+  if (output.terminal) await greet(gateway, file, { output, env })
   await stopAsked
   process.off('SIGHUP', reload)
   await gateway.close()
@@ -64,9 +75,9 @@ interface Addresses {
   readonly adminUrl: string | null
 }
 
-async function greet(gateway: Addresses, file: string, output: Output): Promise<void> {
+async function greet(gateway: Addresses, file: string, { output, env }: Place): Promise<void> {
   const { loadConfig } = await import('../config/load.ts')
-  const loaded = await loadConfig(file, { env: process.env })
+  const loaded = await loadConfig(file, { env })
   // The gateway has read the file already; when it changed since, its own log tells.
   const routes = loaded.kind === 'loaded' ? loaded.config.routes : []
   const paid = routes.flatMap(({ key, price }) =>

@@ -1,5 +1,7 @@
+import type { Writable } from 'node:stream'
+
 /** A stream that a verb writes to. `isTTY` is true where a person reads along. */
-export interface OutputStream extends NodeJS.WritableStream {
+export interface OutputStream extends Writable {
   readonly isTTY?: boolean | undefined
 }
 

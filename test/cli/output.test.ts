@@ -70,6 +70,7 @@ describe('text from a server', () => {
       kind: 'chosen',
       token: { symbol: 'USDC', decimals: 6, dollarPegged: true },
       limit: 10_000n,
+      networkName: 'base-sepolia',
       offer: {
         ...{ written: {}, network: 'base-sepolia', networkId: 'eip155:84532', asset: '0xa' },
         ...{ payTo: '0xb', amount: 1500n, maxTimeoutSeconds: 60 },

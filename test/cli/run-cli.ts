@@ -28,9 +28,14 @@ export async function spawnCli(words: readonly string[], env: Environment = {}):
 }
 
 /** The same without a process of its own, which would take a second to load what signs. */
-export async function runCli(words: readonly string[], env: Environment = {}): Promise<CliRun> {
-  const stdout = new PassThrough()
-  const stderr = new PassThrough()
+export async function runCli(
+  words: readonly string[],
+  env: Environment = {},
+  options: { terminal?: boolean } = {},
+): Promise<CliRun> {
+  const isTTY = options.terminal === true
+  const stdout = Object.assign(new PassThrough(), { isTTY })
+  const stderr = Object.assign(new PassThrough(), { isTTY })
   const written = Promise.all([text(stdout), text(stderr)])
   const surroundings = {
     ...{ argv: ['node', 'farebox', ...words], env: { ...env }, stdin: {}, stdout, stderr },

@@ -26,6 +26,8 @@ export interface ChosenOffer {
   readonly offer: AskedOffer
   /** Null: not one that we know. */
   readonly token: KnownToken | null
+  /** What people call the network; null: not one that we know. */
+  readonly networkName: string | null
   /** The limit in this token's atomic units. */
   readonly limit: AtomicAmount
 }
@@ -47,7 +49,10 @@ export function chooseOffer(
   const refusals: Failed[] = []
   for (const offer of offers) {
     const judged = judge(offer, preference.limit, findToken)
-    if (judged.kind === 'chosen') return judged
+    if (judged.kind === 'within') {
+      const networkName = registry.find(offer.networkId)?.name ?? null
+      return { ...judged, kind: 'chosen', offer, networkName }
+    }
     refusals.push(judged)
   }
   const overLimit = refusals.find(refusal => refusal.failure.code === 'over_limit')
@@ -60,17 +65,23 @@ export function priceText(offer: AskedOffer, token: KnownToken | null): string {
   return `${formatAmount(offer.amount, token.decimals)} ${token.symbol}`
 }
 
-function judge(offer: AskedOffer, limit: Limit, findToken: TokenLookup): ChosenOffer | Failed {
+interface Within {
+  readonly kind: 'within'
+  readonly token: KnownToken | null
+  readonly limit: AtomicAmount
+}
+
+function judge(offer: AskedOffer, limit: Limit, findToken: TokenLookup): Within | Failed {
   const token = findToken(offer.networkId, offer.asset)
   if (limit.kind === 'atomic') {
     if (offer.amount > limit.units) return aboveAtomic(offer, token, limit.units)
-    return { kind: 'chosen', offer, token, limit: limit.units }
+    return { kind: 'within', token, limit: limit.units }
   }
   if (token?.dollarPegged !== true) return unknownToken(offer, token)
   const parsed = parseAmount(limit.text, token.decimals)
   if (parsed.kind !== 'amount') return limitTooPrecise(limit.text, token)
   if (offer.amount > parsed.atomic) return aboveDollars(offer, token, limit.text)
-  return { kind: 'chosen', offer, token, limit: parsed.atomic }
+  return { kind: 'within', token, limit: parsed.atomic }
 }
 
 function aboveDollars(offer: AskedOffer, token: KnownToken, limit: string): Failed {

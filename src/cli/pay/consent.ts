@@ -1,4 +1,3 @@
-import type { NetworkId } from '../../core/payment.ts'
 import { EXIT_USAGE } from '../exit-code.ts'
 import { type Failed, failed, usageFailure } from '../failure.ts'
 import { foreignText } from '../foreign-text.ts'
@@ -15,11 +14,11 @@ export function offerText(
   url: URL,
   stream: OutputStream,
 ): string {
-  const { offer, token } = chosen
+  const { offer, token, networkName } = chosen
   const rows = [
     ['Price', styled('bold', priceText(offer, token), stream)],
     ['Pay to', offer.payTo],
-    ['Network', networkText(offer.network, offer.networkId)],
+    ['Network', networkName === null ? offer.networkId : `${networkName} (${offer.networkId})`],
   ]
   if (challenge.description) rows.push(['For', foreignText(challenge.description)])
   if (!isProtected(url)) rows.push(['Note', 'not encrypted: others on the way can change this'])
@@ -50,10 +49,6 @@ export async function askConsent(
     fix: 'Nothing was signed.',
     exitCode: EXIT_USAGE,
   })
-}
-
-function networkText(network: string, networkId: NetworkId): string {
-  return network === networkId ? networkId : `${foreignText(network)} (${networkId})`
 }
 
 /** TLS, or never on a wire. */
