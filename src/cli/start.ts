@@ -1,9 +1,10 @@
 import type { Command } from 'commander'
-import type { Problem } from '../config/problems.ts'
+import { ConfigurationError } from '../errors.ts'
 import { offerPrice, routeCount } from './check.ts'
-import { EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, type ExitCode } from './exit-code.ts'
+import { EXIT_OK, EXIT_USAGE, type ExitCode } from './exit-code.ts'
 import { failureFrom } from './failure.ts'
 import { createOutput, type Output, styled, table } from './output.ts'
+import { serveUntilStopped } from './serve-until-stopped.ts'
 import type { Surroundings } from './surroundings.ts'
 
 export function registerStart(program: Command, surroundings: Surroundings): void {
@@ -31,43 +32,17 @@ interface Place {
 }
 
 async function start(file: string, { output, env }: Place): Promise<ExitCode> {
-  // Before anything else: as PID 1 of a container, a process without handlers ignores these signals.
-  const stopAsked = watchStopSignals(output)
-  const { startGateway } = await import('../gateway.ts')
-  const started = await startGateway({
-    configFile: file,
-    watch: true,
-    env,
-    log: output.stdout,
-  }).then(
-    gateway => ({ kind: 'started' as const, gateway }),
-    (error: unknown) => ({ kind: 'not-started' as const, error }),
-  )
-  if (started.kind === 'not-started') return reportNotStarted(started.error, output)
-  const { gateway } = started
-  const reload = () => {
-    gateway.reload().catch(error => output.failure(failureFrom(error)))
+  const open = async () => {
+    const { startGateway } = await import('../gateway.ts')
+    return startGateway({ configFile: file, watch: true, env, log: output.stdout })
   }
-  process.on('SIGHUP', reload)
-  if (output.terminal) await greet(gateway, file, { output, env })
-  await stopAsked
-  process.off('SIGHUP', reload)
-  await gateway.close()
-  return EXIT_OK
-}
-
-/** Resolves at the first SIGTERM or SIGINT. A second SIGINT ends the process at once. */
-function watchStopSignals(output: Output): Promise<void> {
-  const asked = Promise.withResolvers<void>()
-  let interrupts = 0
-  process.on('SIGTERM', () => asked.resolve())
-  process.on('SIGINT', () => {
-    interrupts++
-    if (interrupts === 2) process.exit(EXIT_INTERRUPTED)
-    output.note('Finishing what is running. Press Ctrl-C again to stop at once.')
-    asked.resolve()
+  const served = await serveUntilStopped(open, {
+    output,
+    onStarted: async gateway => {
+      if (output.terminal) await greet(gateway, file, { output, env })
+    },
   })
-  return asked.promise
+  return served.kind === 'stopped' ? EXIT_OK : reportNotStarted(served.error, output)
 }
 
 interface Addresses {
@@ -95,20 +70,14 @@ async function greet(gateway: Addresses, file: string, { output, env }: Place): 
 
 async function reportNotStarted(error: unknown, output: Output): Promise<ExitCode> {
   const failure = failureFrom(error)
-  const problems = problemsOf(error)
-  if (problems === null) {
+  if (!(error instanceof ConfigurationError)) {
     output.failure(failure)
     return failure.exitCode
   }
+  const { code, message, fix, problems } = error
   const { problemsText } = await import('./problems-text.ts')
-  output.record({ error: { code: failure.code, message: failure.message, problems } }, () =>
+  output.record({ error: { code, message, fix, problems } }, () =>
     problemsText(problems, output.stderr),
   )
   return EXIT_USAGE
-}
-
-/** The problems that a `ConfigurationError` carries; null for every other error. */
-function problemsOf(error: unknown): readonly Problem[] | null {
-  if (!(error instanceof Error) || !('problems' in error)) return null
-  return Array.isArray(error.problems) ? error.problems : null
 }
