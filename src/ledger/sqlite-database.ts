@@ -96,6 +96,8 @@ export class SqliteDatabase {
     const { path, lockWaitMs } = this.#options
     const db = new DatabaseSync(path, { timeout: lockWaitMs, enableForeignKeyConstraints: true })
     try {
+      // Before anything is written: a newer farebox's file stays as it is.
+      schemaVersion(db)
       useWriteAheadLog(db, lockWaitMs)
       db.exec('PRAGMA synchronous = FULL')
       prepare(db, path)
