@@ -83,7 +83,10 @@ function checkTimeout(
   const spent = `the time-out of ${formatDuration(route.timeout)} and 16s to settle`
   const message = `payments on ${accepted.network.name} expire before ${spent} have passed`
   const cure = `Give accepts a maxTimeout of at least ${seconds}s, or the route a shorter timeout.`
-  context.report([...path, 'timeout'], { message, cure })
+  // Where the route says nothing, it is the entry that is too short, for every route alike.
+  const isOwn = context.isWritten([...path, 'timeout'])
+  const culprit = isOwn ? [...path, 'timeout'] : [...accepted.path, 'maxTimeout']
+  context.report(culprit, { message, cure })
 }
 
 function createOffer(

@@ -47,7 +47,11 @@ const server = z.strictObject({
 
 const admin = z.union([
   z.literal('off'),
-  z.strictObject({ listen: listenAddress().prefault('127.0.0.1:9402') }),
+  z.strictObject({
+    listen: listenAddress().prefault('127.0.0.1:9402').meta({
+      description: 'host:port, as for callers.',
+    }),
+  }),
 ])
 
 const storeFull = z.strictObject({
@@ -63,13 +67,18 @@ const storeFull = z.strictObject({
  */
 export const gatewaySchema = z
   .strictObject({
-    version: z.literal('1').meta({
+    version: z.enum(['1']).meta({
       description: 'Version of this format. Always 1.',
       type: ['integer', 'string'],
       enum: [1, '1'],
     }),
     payTo: z
-      .union([text(128), z.strictObject({ evm: text(128) })])
+      .union([
+        text(128),
+        z.strictObject({
+          evm: text(128).meta({ description: 'The address that is paid on EVM networks.' }),
+        }),
+      ])
       .optional()
       .meta({
         description: 'The address that is paid, or a map with one for each kind of network.',

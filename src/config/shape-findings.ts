@@ -6,24 +6,33 @@ import { descriptionAt, knownKeys } from './schema-walk.ts'
 import { suggestName } from './suggest.ts'
 import { locate, type Tree } from './tree.ts'
 
+/** Something that the schema does not allow. */
+export interface ShapeFinding extends PathFinding {
+  /** True for a list without entries. */
+  readonly empty: boolean
+}
+
 type Issue = z.core.$ZodIssue
 
 /** An issue of the schema in the operator's words; one for each unknown key. */
-export function explainIssue(issue: Issue, tree: Tree): PathFinding[] {
+export function explainIssue(issue: Issue, tree: Tree): ShapeFinding[] {
   const path = issue.path.map(part => (typeof part === 'number' ? part : String(part)))
   if (issue.code === 'unrecognized_keys') return explainUnknownKeys(path, issue.keys)
   if (issue.code === 'invalid_union') return explainUnion(issue, path, tree)
   const missing = !locate(tree, path).exact
-  if (missing && issue.code === 'invalid_type') return [explainMissing(path)]
+  if (missing) return [explainMissing(path)]
   const aboutKey = issue.code === 'invalid_key'
-  return [{ path, missing: false, aboutKey, ...explainValue(issue, writtenAt(tree, path)) }]
+  const empty = issue.code === 'too_small' && issue.origin === 'array'
+  const explained = explainValue(issue, writtenAt(tree, path))
+  return [{ path, missing: false, empty, aboutKey, ...explained }]
 }
 
-function explainUnknownKeys(path: Path, keys: readonly string[]): PathFinding[] {
+function explainUnknownKeys(path: Path, keys: readonly string[]): ShapeFinding[] {
   const known = knownKeys(gatewaySchema, path)
   return keys.map(key => ({
     path: [...path, key],
     missing: false,
+    empty: false,
     aboutKey: true,
     message: 'is not a key that farebox knows here',
     cure: suggestName(key, known),
@@ -35,7 +44,7 @@ function explainUnion(
   issue: Extract<Issue, { code: 'invalid_union' }>,
   path: Path,
   tree: Tree,
-): PathFinding[] {
+): ShapeFinding[] {
   const meant = issue.errors.filter(issues => !issues.some(isOfAnotherKind))
   const [only] = meant
   if (only !== undefined && meant.length === 1) {
@@ -44,16 +53,16 @@ function explainUnion(
   if (!locate(tree, path).exact) return [explainMissing(path)]
   const message = `cannot be ${nameKind(locate(tree, path).node)}`
   const cure = cureFrom(path, 'Write one of its forms.')
-  return [{ path, missing: false, aboutKey: false, message, cure }]
+  return [{ path, missing: false, empty: false, aboutKey: false, message, cure }]
 }
 
 function isOfAnotherKind(issue: Issue): boolean {
   return issue.path.length === 0 && ['invalid_type', 'invalid_value'].includes(issue.code)
 }
 
-function explainMissing(path: Path): PathFinding {
+function explainMissing(path: Path): ShapeFinding {
   const cure = cureFrom(path, 'Add it.')
-  return { path, missing: true, aboutKey: true, message: 'is missing', cure }
+  return { path, missing: true, empty: false, aboutKey: true, message: 'is missing', cure }
 }
 
 function cureFrom(path: Path, otherwise: string): string {

@@ -1,7 +1,7 @@
 import type { PathFinding } from './place-findings.ts'
 import type { Path } from './problems.ts'
 import { gatewaySchema, type Settings } from './schema.ts'
-import { explainIssue } from './shape-findings.ts'
+import { explainIssue, type ShapeFinding } from './shape-findings.ts'
 import { locate, pathInFile, prune, type Tree, toPlain } from './tree.ts'
 
 export interface ReadShape {
@@ -35,13 +35,20 @@ export function readShape(document: Tree, broken: readonly Path[]): ReadShape {
     if (result.success) return { settings: result.data, tree, findings }
     const found = result.error.issues.flatMap(issue => explainIssue(issue, tree))
     const placed = found.map(each => ({ ...each, path: pathInFile(tree, each.path) }))
-    // What was cut out in an earlier round is missing only because we cut it.
-    findings.push(...placed.filter(each => !each.missing || !locate(document, each.path).exact))
+    findings.push(...placed.filter(each => !isOfOurMaking(each, document)))
     if (!isMap) break
     standIns = STAND_INS
     tree = prune(tree, found.map(pathToCut))
   }
   return { settings: null, tree, findings }
+}
+
+/** What was cut out in an earlier round is missing, or left a list empty, only because we cut it. */
+function isOfOurMaking(finding: ShapeFinding, document: Tree): boolean {
+  const { exact, node } = locate(document, finding.path)
+  return (
+    exact && (finding.missing || (finding.empty && node.kind === 'list' && node.items.length > 0))
+  )
 }
 
 /** A thing that lacks something it needs goes as a whole. */

@@ -16,7 +16,7 @@ const NAMES_SHOWN_MAX = 40
 export function nearestName(written: string, known: readonly string[]): string | null {
   if (written.length > LENGTH_MAX) return null
   let nearest: string | null = null
-  let least = Math.max(1, Math.floor(written.length / 3)) + 1
+  let least = Math.max(1, Math.floor((written.length + 1) / 3)) + 1
   for (const name of known) {
     if (name.length > LENGTH_MAX) continue
     const distance = editDistance(written.toLowerCase(), name.toLowerCase())

@@ -56,7 +56,7 @@ function lookUp(name: string, sources: VariableSources): string | Finding {
     const message = `has a \${…} that is neither \${NAME} nor \${file:/path}`
     return { message, cure: ESCAPE_HINT }
   }
-  const value = sources.env[name]
+  const value = Object.hasOwn(sources.env, name) ? sources.env[name] : undefined
   if (value === undefined) {
     const message = `needs the environment variable ${name}, which is not set`
     return { message, cure: `Set ${name} before farebox starts.` }
@@ -72,9 +72,8 @@ function lookUp(name: string, sources: VariableSources): string | Finding {
 function lookUpFile(path: string, sources: VariableSources): string | Finding {
   const file = resolve(sources.directory, path)
   const read = readTextFile(file, SECRET_BYTES_MAX)
-  if (path === '' || read.kind === 'unreadable') {
-    const why = read.kind === 'unreadable' ? read.why : 'has no name'
-    const message = `needs the file ${JSON.stringify(file)}, which ${why}`
+  if (read.kind === 'unreadable') {
+    const message = `needs the file ${JSON.stringify(file)}, which ${read.why}`
     return { message, cure: 'Create it, or correct its path.' }
   }
   // Editors and `echo` end a file with a line break that is no part of the secret.

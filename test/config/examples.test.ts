@@ -1,0 +1,90 @@
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import Ajv2020 from 'ajv/dist/2020.js'
+import { describe, expect, it } from 'vitest'
+import { parse } from 'yaml'
+import { gatewayJsonSchema } from '../../src/config/json-schema.ts'
+import { loadConfig } from '../../src/config/load.ts'
+import { formatProblem } from '../../src/config/problems.ts'
+import { PAY_TO, problemsOf } from './support.ts'
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+const EXAMPLES = readdirSync(join(ROOT, 'config/examples')).filter(name => name.endsWith('.yaml'))
+const FILES = ['gateway.example.yaml', ...EXAMPLES.map(name => join('config/examples', name))]
+
+/** A copy beside the one secret file that the examples speak of. */
+function copyToTemporary(file: string): string {
+  const directory = mkdtempSync(join(tmpdir(), 'farebox-examples-'))
+  mkdirSync(join(directory, 'secrets'))
+  writeFileSync(join(directory, 'secrets/weather-key'), 'k-1\n')
+  copyFileSync(join(ROOT, file), join(directory, 'gateway.yaml'))
+  return join(directory, 'gateway.yaml')
+}
+
+const validate = new Ajv2020.Ajv2020({ strict: true, allowUnionTypes: true }).compile(
+  JSON.parse(gatewayJsonSchema()),
+)
+
+describe.each(FILES)('%s', file => {
+  it('loads', async () => {
+    const env = { PAY_TO, FACILITATOR_KEY: 'k-2' }
+    const result = await loadConfig(copyToTemporary(file), { env })
+    expect(result.kind === 'invalid' ? result.problems.map(formatProblem) : []).toEqual([])
+  })
+
+  it('fits the published schema, as an editor sees it', () => {
+    validate(parse(readFileSync(join(ROOT, file), 'utf8')))
+    expect(validate.errors).toBeNull()
+  })
+})
+
+describe('the published schema', () => {
+  it('is what the code says: run `npm run generate` when this fails', () => {
+    const published = readFileSync(join(ROOT, 'config/gateway.schema.json'), 'utf8')
+    expect(published === gatewayJsonSchema()).toBe(true)
+  })
+
+  it.each([
+    'version: 1',
+    'version: 1\nupstreams: {a: http://a}\nroutes: {/a: {price: free, pirce: free}}',
+    'version: 1\nupstreams: {a: http://a}\nroutes: {/a: {price: free, timeout: 60}}',
+    'version: 1\nupstreams: {a: http://a}\nroutes: {/a: [free]}',
+  ])('refuses what the gateway refuses: %j', text => {
+    expect(problemsOf(text).length).toBeGreaterThan(0)
+    expect(validate(parse(text))).toBe(false)
+  })
+
+  it('documents every key', () => {
+    expect(undocumented(JSON.parse(gatewayJsonSchema()), '')).toEqual([])
+  })
+})
+
+interface JsonSchema {
+  readonly description?: string
+  readonly properties?: Record<string, JsonSchema>
+  readonly items?: JsonSchema
+  readonly anyOf?: readonly JsonSchema[]
+  readonly additionalProperties?: JsonSchema | boolean
+}
+
+function undocumented(schema: JsonSchema, path: string): string[] {
+  const { properties = {}, items, anyOf = [], additionalProperties } = schema
+  const entries = typeof additionalProperties === 'object' ? [additionalProperties] : []
+  const inner = [...anyOf, ...(items ? [items] : []), ...entries]
+  return [
+    ...Object.entries(properties).flatMap(([key, member]) => [
+      ...(member.description ? [] : [`${path}.${key}`]),
+      ...undocumented(member, `${path}.${key}`),
+    ]),
+    ...inner.flatMap(member => undocumented(member, path)),
+  ]
+}

@@ -1,0 +1,208 @@
+import { mkdtempSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { loadConfig } from '../../src/config/load.ts'
+import { accepted, HEAD, PAY_TO } from './support.ts'
+
+const USDC_BASE_SEPOLIA = '0x036CbD53842c5426634e7929541eC2318f3dCF7e'
+
+describe('defaults', () => {
+  const config = accepted(`${HEAD}routes: {GET /x: $0.001}`)
+
+  it('fills in everything that the file leaves out', () => {
+    expect(config).toMatchObject({
+      server: {
+        listen: { host: '0.0.0.0', port: 8402 },
+        publicUrl: null,
+        trustedProxies: [],
+        limits: { headerBytes: 16_384, bodyBytes: 10_485_760, requestTimeoutMs: 60_000 },
+        drainTimeoutMs: 30_000,
+      },
+      admin: { host: '127.0.0.1', port: 9402 },
+      store: { kind: 'sqlite', path: '/etc/farebox/data/farebox.db' },
+      facilitators: [
+        { name: 'x402-org', url: 'https://x402.org/facilitator', headers: {}, timeoutMs: 10_000 },
+      ],
+      upstreams: [
+        { name: 'api', url: 'http://localhost:3000', connectTimeoutMs: 5000, maxConnections: 256 },
+      ],
+    })
+    expect(config.facilitators[0]?.settleTimeoutMs).toBe(60_000)
+  })
+
+  it('gives a route that is only a price what a route needs', () => {
+    expect(config.routes).toMatchObject([
+      {
+        key: 'GET /x',
+        method: 'GET',
+        path: '/x',
+        upstream: 'api',
+        description: null,
+        mimeType: null,
+        settle: 'on-response',
+        billable: [
+          { from: 200, to: 299 },
+          { from: 300, to: 399 },
+        ],
+        timeoutMs: 30_000,
+        cors: null,
+      },
+    ])
+  })
+
+  it('makes the offer that goes on the wire', () => {
+    expect(config.routes[0]?.price).toEqual({
+      kind: 'paid',
+      offers: [
+        {
+          requirements: {
+            scheme: 'exact',
+            network: 'eip155:84532',
+            amount: '1000',
+            asset: USDC_BASE_SEPOLIA,
+            payTo: PAY_TO,
+            maxTimeoutSeconds: 120,
+            extra: { name: 'USDC', version: '2' },
+          },
+          amount: 1000n,
+          symbol: 'USDC',
+          decimals: 6,
+          transferMethod: 'eip3009',
+          v1Network: 'base-sepolia',
+        },
+      ],
+    })
+  })
+})
+
+describe('what the operator may write', () => {
+  it('keeps scalars as they are written: an address and 0.10 need no quotes', () => {
+    const text = HEAD.replace(`"${PAY_TO}"`, PAY_TO.toLowerCase())
+    const [route] = accepted(`${text}routes: {GET /x: {price: {USDC: 0.10}}}`).routes
+    expect(route?.price).toMatchObject({
+      offers: [{ amount: 100_000n, requirements: { payTo: PAY_TO } }],
+    })
+  })
+
+  it('knows a network by name, v1 name and CAIP-2 id alike', () => {
+    const offers = ['base', 'eip155:8453'].map(
+      name => accepted(`${HEAD.replace('base-sepolia', name)}routes: {/x: $1}`).routes[0]?.price,
+    )
+    expect(offers[0]).toEqual(offers[1])
+  })
+
+  it('says how a Permit2 token is transferred', () => {
+    const config = accepted(`${HEAD.replace('base-sepolia', 'megaeth')}routes: {/x: $0.001}`)
+    expect(config.routes[0]?.price).toMatchObject({
+      offers: [
+        {
+          amount: 10n ** 15n,
+          transferMethod: 'permit2',
+          requirements: {
+            extra: { name: 'MegaUSD', version: '1', assetTransferMethod: 'permit2' },
+          },
+        },
+      ],
+    })
+  })
+
+  it('finds a token by symbol or address, and lets an entry pay somebody else', () => {
+    const other = '0x857b06519E91e3A54538791bDbb0E22373e36b66'
+    const accepts = `[{network: celo, asset: USDT}, {network: base, asset: "0x833589fcd6edb6e08f4c7c32d4f71b54bda02913", payTo: "${other}"}]`
+    const config = accepted(`${HEAD.replace('[base-sepolia]', accepts)}routes: {/x: $1}`)
+    expect(config.routes[0]?.price).toMatchObject({
+      offers: [
+        { symbol: 'USDT', requirements: { network: 'eip155:42220', payTo: PAY_TO } },
+        { symbol: 'USDC', requirements: { network: 'eip155:8453', payTo: other } },
+      ],
+    })
+  })
+
+  it('reads cors of the file as the default that a route overrides', () => {
+    const { routes } = accepted(`${HEAD}
+cors: {origins: [https://app.example.com]}
+routes: {/a: free, /b: {price: free, cors: off}, /c: {price: free, cors: {origins: ["*"]}}}`)
+    expect(routes.map(route => route.cors?.origins ?? null)).toEqual([
+      ['https://app.example.com'],
+      null,
+      ['*'],
+    ])
+  })
+
+  it('needs nobody to pay and nobody to settle where everything is free', () => {
+    const config = accepted('version: 1\nupstreams: {api: "http://x.example"}\nroutes: {/a: free}')
+    expect(config.routes[0]?.price).toEqual({ kind: 'free' })
+    expect(config.facilitators).toEqual([])
+  })
+
+  it('switches the admin listener off, and keeps the store in memory', () => {
+    const config = accepted(`${HEAD}admin: off\nstore: "sqlite::memory:"\nroutes: {/a: free}`)
+    expect(config.admin).toBeNull()
+    expect(config.store).toEqual({ kind: 'sqlite', path: ':memory:' })
+  })
+
+  it('takes the slash off the end of a base URL, and keeps its path', () => {
+    const text = HEAD.replace('http://localhost:3000', 'http://LOCALHOST:3000/api/')
+    expect(accepted(`${text}routes: {/a: free}`).upstreams[0]?.url).toBe(
+      'http://localhost:3000/api',
+    )
+  })
+
+  it('gives two facilitators on one host two names', () => {
+    const list =
+      '["https://f.example/a", {url: "https://f.example/b", headers: {X-Key: k}, timeout: 3s}]'
+    const { facilitators } = accepted(`${HEAD.replace('[x402-org]', list)}routes: {/a: free}`)
+    expect(facilitators.map(({ name }) => name)).toEqual(['f.example', 'f.example#2'])
+    expect(facilitators[1]).toMatchObject({ headers: { 'x-key': 'k' }, timeoutMs: 3000 })
+  })
+
+  it('makes single addresses ranges', () => {
+    const text = `${HEAD}server: {trustedProxies: [10.0.0.0/8, 192.0.2.7, "fd00::/8"]}\nroutes: {/a: free}`
+    expect(accepted(text).server.trustedProxies).toEqual(['10.0.0.0/8', '192.0.2.7/32', 'fd00::/8'])
+  })
+
+  it('repeats what an alias stands for', () => {
+    const routes = 'routes: {/a: &r {price: $1, timeout: 9s}, /b: *r}'
+    expect(accepted(`${HEAD}${routes}`).routes.map(route => route.timeoutMs)).toEqual([9000, 9000])
+  })
+})
+
+describe('files', () => {
+  it('reads a file and its secret files, and names them all', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'farebox-load-'))
+    const file = join(directory, 'gateway.yaml')
+    writeFileSync(join(directory, 'key'), 'se: cr{et}\n')
+    writeFileSync(
+      file,
+      HEAD.replace(
+        '"http://localhost:3000"',
+        `{url: "http://localhost:3000", headers: {x-key: "Key \${file:key} \${ID}"}}`,
+      ).concat('routes: {/a: free}'),
+    )
+    const result = await loadConfig(file, { env: { ID: '# 7' } })
+    expect(result).toMatchObject({ kind: 'loaded', files: [file, join(directory, 'key')] })
+    if (result.kind !== 'loaded') return
+    expect(result.config.upstreams[0]?.headers).toEqual({ 'x-key': 'Key se: cr{et} # 7' })
+    expect(result.config.store.path).toBe(join(directory, 'data/farebox.db'))
+  })
+
+  it.each([
+    ['a file that does not exist', () => '/nowhere/gateway.yaml', 'does not exist'],
+    ['a directory', () => tmpdir(), 'is not a plain file'],
+    ['a device, which would never end', () => '/dev/zero', 'is not a plain file'],
+    ['a file that is too large', () => temporary(Buffer.alloc(1024 * 1024 + 1, 0x20)), 'larger'],
+    ['bytes that are not UTF-8', () => temporary(Buffer.from([0x61, 0xff])), 'not UTF-8'],
+  ])('refuses %s', async (_, create, message) => {
+    const file = create()
+    const result = await loadConfig(file, { env: {} })
+    expect(result).toMatchObject({ kind: 'invalid', problems: [{ file, line: 1, column: 1 }] })
+    if (result.kind === 'invalid') expect(result.problems[0]?.message).toContain(message)
+  })
+})
+
+function temporary(content: Buffer): string {
+  const file = join(mkdtempSync(join(tmpdir(), 'farebox-load-')), 'gateway.yaml')
+  writeFileSync(file, content)
+  return file
+}
