@@ -1,10 +1,13 @@
 import { defineConfig } from 'vitest/config'
 
+const report = process.env['VITEST_JSON_REPORT']
+
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     pool: 'forks',
     testTimeout: 20_000,
     hookTimeout: 30_000,
+    reporters: report === undefined ? ['default'] : ['default', ['json', { outputFile: report }]],
   },
 })

@@ -2,8 +2,12 @@
 import { writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { gatewayJsonSchema } from '../src/config/json-schema.ts'
+import { errorsDocument } from './errors-document.ts'
 
-const GENERATED = [{ file: '../config/gateway.schema.json', content: gatewayJsonSchema }]
+const GENERATED = [
+  { file: '../config/gateway.schema.json', content: gatewayJsonSchema },
+  { file: '../docs/errors.md', content: errorsDocument },
+]
 
 for (const { file, content } of GENERATED) {
   const path = fileURLToPath(new URL(file, import.meta.url))

@@ -1,3 +1,5 @@
+import type { Problem } from './config/problems.ts'
+
 /**
  * Something broke or is misconfigured. A declined payment is a value, not one of these.
  *
@@ -12,6 +14,19 @@ export abstract class FareboxError extends Error {
     super(message, options.cause === undefined ? undefined : { cause: options.cause })
     this.name = new.target.name
     this.fix = options.fix
+  }
+}
+
+/** The configuration file has problems; each has its place and its cure. */
+export class ConfigurationError extends FareboxError {
+  readonly code = 'configuration_invalid'
+  readonly problems: readonly Problem[]
+
+  constructor(problems: readonly Problem[]) {
+    super(`The configuration has ${problems.length} problem(s).`, {
+      fix: 'Run "farebox check" to see each with its place and its cure.',
+    })
+    this.problems = problems
   }
 }
 

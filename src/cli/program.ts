@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander'
+import { fareboxVersion } from '../version.ts'
 import { registerCheck } from './check.ts'
 import { EXIT_OK } from './exit-code.ts'
 import { failureFrom } from './failure.ts'
@@ -7,7 +8,7 @@ import { createOutput } from './output.ts'
 import { registerPay } from './pay.ts'
 import { registerStart } from './start.ts'
 import type { Surroundings } from './surroundings.ts'
-import { fareboxVersion, registerVersion } from './version.ts'
+import { registerVersion } from './version.ts'
 
 /** Commander's own codes for "a person asked for this text and has it now". */
 const SHOWN = new Set(['commander.helpDisplayed', 'commander.version'])

@@ -1,14 +1,7 @@
-import { readFileSync } from 'node:fs'
 import type { Command } from 'commander'
+import { fareboxVersion } from '../version.ts'
 import { createOutput } from './output.ts'
 import type { Surroundings } from './surroundings.ts'
-
-/** The version in package.json, which lies two directories above both `src/cli` and `dist/cli`. */
-export function fareboxVersion(): string {
-  const file = new URL('../../package.json', import.meta.url)
-  const { version }: { version: string } = JSON.parse(readFileSync(file, 'utf8'))
-  return version
-}
 
 export function registerVersion(program: Command, surroundings: Surroundings): void {
   program

@@ -37,12 +37,7 @@ export function createHttpFacilitator(
 
   const requestBody = (payload: PaymentPayload, requirements: PaymentRequirements): unknown => {
     const v1Network = v1Networks.nameOf(requirements.network)
-    const { scheme, network } = requirements
-    const speaks = (version: number, name: string): boolean =>
-      known?.kinds.some(
-        kind => kind.x402Version === version && kind.scheme === scheme && kind.network === name,
-      ) ?? false
-    return v1Network !== null && !speaks(2, network) && speaks(1, v1Network)
+    return v1Network !== null && speaksOnlyV1(known, requirements, v1Network)
       ? requestV1(payload, requirements, v1Network)
       : requestV2(payload, requirements)
   }
@@ -91,6 +86,18 @@ export function createHttpFacilitator(
 
     close: () => agent.close(),
   }
+}
+
+function speaksOnlyV1(
+  known: Supported | null,
+  { scheme, network }: PaymentRequirements,
+  v1Network: string,
+): boolean {
+  const speaks = (version: number, name: string): boolean =>
+    known?.kinds.some(
+      kind => kind.x402Version === version && kind.scheme === scheme && kind.network === name,
+    ) ?? false
+  return !speaks(2, network) && speaks(1, v1Network)
 }
 
 /** Statuses by which a service says that it did not take the request up at all. */

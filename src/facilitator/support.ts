@@ -15,10 +15,7 @@ const RETRY_MS_FIRST = 500
 const RETRY_MS_MAX = 30_000
 const REFRESH_MS = 10 * 60_000
 
-/**
- * @param onChange Called when what is known has changed; not for the first round, which the caller
- *                 awaits.
- */
+/** @param onChange Called whenever what is known has changed. */
 export function watchSupport(
   facilitators: readonly Facilitator[],
   onChange: () => void,
@@ -26,7 +23,6 @@ export function watchSupport(
   const answers = new Map<Facilitator, Supported>()
   const timers = new Map<Facilitator, NodeJS.Timeout>()
   let closed = false
-  let firstRoundDone = false
 
   const ask = async (facilitator: Facilitator, failures: number): Promise<void> => {
     const supported = await facilitator.supported().catch(() => null)
@@ -39,12 +35,10 @@ export function watchSupport(
     if (supported === null) return
     const changed = JSON.stringify(answers.get(facilitator)) !== JSON.stringify(supported)
     answers.set(facilitator, supported)
-    if (changed && firstRoundDone) onChange()
+    if (changed) onChange()
   }
 
-  const firstRound = Promise.all(facilitators.map(facilitator => ask(facilitator, 0))).then(() => {
-    firstRoundDone = true
-  })
+  const firstRound = Promise.all(facilitators.map(facilitator => ask(facilitator, 0)))
 
   return {
     known: () =>
@@ -53,7 +47,7 @@ export function watchSupport(
         return supported === undefined ? [] : [{ facilitator, supported }]
       }),
     silent: () => facilitators.filter(entry => !answers.has(entry)).map(({ name }) => name),
-    firstRound,
+    firstRound: firstRound.then(() => {}),
     close() {
       closed = true
       for (const timer of timers.values()) clearTimeout(timer)

@@ -13,6 +13,8 @@ import type { Route, RouteCors, RoutePrice, Snapshot } from './route.ts'
 export interface CompiledSnapshot extends Snapshot {
   /** What each paid route has quoted, by route key. */
   readonly quotes: ReadonlyMap<string, Quotes>
+  /** Priced routes that some facilitator takes payments for. */
+  readonly payableRoutes: number
 }
 
 export interface SnapshotParts {
@@ -37,7 +39,10 @@ export function compileSnapshot(config: GatewayConfig, parts: SnapshotParts): Co
       return { key, method, segments, value: compileRoute(route, price, parts) }
     }),
   )
-  return { match: table.match, engine: parts.engine, quotes }
+  const payableRoutes = [...quotes.values()].filter(
+    one => one.offersAt(parts.now).length > 0,
+  ).length
+  return { match: table.match, engine: parts.engine, quotes, payableRoutes }
 }
 
 function compileRoute(config: RouteConfig, price: RoutePrice, parts: SnapshotParts): Route {

@@ -47,7 +47,7 @@ async function send(
 ): Promise<UpstreamOutcome> {
   const { exchange, house } = visit
   const startedAt = house.clock()
-  let stopWatching: (() => void) | null = null
+  const watch = { stop: () => {} }
   const outcome = await route.upstream.send(
     {
       method: exchange.method,
@@ -58,11 +58,10 @@ async function send(
       timeoutMs: route.timeoutMs,
     },
     abort => {
-      stopWatching = exchange.onClientGone(abort)
+      watch.stop = exchange.onClientGone(abort)
     },
   )
-  // Assigned inside the callback above, which the compiler cannot follow.
-  ;(stopWatching as (() => void) | null)?.()
+  watch.stop()
   visit.upstreamMs = house.clock() - startedAt
   return outcome
 }

@@ -16,8 +16,7 @@ export async function handleRequest(exchange: Exchange, house: House): Promise<v
   const reply = await walk(visit).catch((error: unknown) => answerFailure(error, visit))
   const delivery = await exchange.respond(withCors(reply, visit))
   await reply.afterDelivery?.(delivery).catch((error: unknown) => house.reportError(error, visit))
-  visit.lease?.release()
-  house.record(visit, reply, delivery)
+  house.close(visit, reply, delivery)
 }
 
 /** THE CORRIDOR. Every branch is decided here; every room behind it is a straight line. */
@@ -35,7 +34,8 @@ async function walk(visit: Visit): Promise<Reply> {
   if (match.kind !== 'route') return notListed(match)
   const route = match.value
   visit.route = route
-  if ((exchange.bodyLength ?? 0) > house.bodyBytesMax) return problemReply('body_too_large')
+  if ((exchange.bodyLength ?? 0) > visit.config.server.limits.bodyBytes)
+    return problemReply('body_too_large')
 
   const { price } = route
   if (price.kind === 'free') return forwardFree(visit, route, target.full)

@@ -1,3 +1,4 @@
+import type { GatewayConfig } from '../config/gateway-config.ts'
 import type { Payment, Receipt } from '../core/payment.ts'
 import type { Clock, UnixMs } from '../core/time.ts'
 import type { Ledger } from '../ledger/ledger.ts'
@@ -15,11 +16,8 @@ export interface House {
   /** For signatures that only the chain can check. */
   readonly unrecoveredBudget: Budget
   readonly clock: Clock
-  /** Longest that a settlement may take. */
-  readonly settleTimeoutMs: number
-  readonly bodyBytesMax: number
-  /** Told once a request has ended, whatever its end. */
-  record(visit: Visit, reply: Reply, delivery: Delivery): void
+  /** Ends a visit and records it, whatever its end was. */
+  close(visit: Visit, reply: Reply, delivery: Delivery): void
   /** Told of anything that broke. */
   reportError(error: unknown, visit: Visit): void
 }
@@ -28,12 +26,17 @@ export interface House {
 export interface Visit {
   readonly exchange: Exchange
   readonly house: House
+  readonly config: GatewayConfig
   readonly snapshot: Snapshot
+  /** Lets go of the snapshot. */
+  readonly leave: () => void
   readonly startedAt: UnixMs
   route: Route | null
   payment: Payment | null
   lease: Lease | null
   receipt: Receipt | null
+  /** True once this request's own settle has moved the money. */
+  charged: boolean
   /** Milliseconds until the upstream's head arrived; null when it was not asked. */
   upstreamMs: number | null
 }

@@ -61,7 +61,8 @@ export function timeLeft(
 export function claimRequest(purchase: Purchase): ClaimRequest {
   const { visit, route, payment, fingerprint } = purchase
   const { requirements, amount } = payment.offer
-  const { clock, settleTimeoutMs } = visit.house
+  const { clock } = visit.house
+  const settleMs = Math.max(0, ...visit.config.facilitators.map(one => one.settleTimeoutMs))
   return {
     key: payment.key,
     fingerprint,
@@ -75,6 +76,6 @@ export function claimRequest(purchase: Purchase): ClaimRequest {
     payload: JSON.stringify(payment.payload),
     requirements: JSON.stringify(requirements),
     next: route.settle === 'before-upstream' ? 'settling' : 'forwarded',
-    heldUntil: unixMs(clock() + route.timeoutMs + settleTimeoutMs + HOLD_MARGIN_MS),
+    heldUntil: unixMs(clock() + route.timeoutMs + settleMs + HOLD_MARGIN_MS),
   }
 }

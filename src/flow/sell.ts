@@ -91,6 +91,7 @@ async function settle(purchase: Purchase, id: ClaimId): Promise<SettleOutcome> {
   switch (settlement.kind) {
     case 'settled':
       visit.receipt = settlement.receipt
+      visit.charged = true
       return ledger.markSettled(id, settlement.receipt).then(
         () => settlement,
         (error: unknown) => {

@@ -4,11 +4,18 @@ import type { Delivery, Exchange, ReadBody, Reply, ReplySink } from '../flow/exc
 import type { ClientAddressReader } from './client-address.ts'
 import { limitBody, readBounded } from './request-body.ts'
 
-/** What every exchange of a server shares. */
+/** What the configuration in force says about reading and answering requests. */
 export interface ExchangeSettings {
   readonly publicUrl: string | null
   readonly bodyBytesMax: number
   readonly clientAddress: ClientAddressReader
+}
+
+/** How the server stands when a request arrives. */
+export interface Arrival {
+  readonly settings: ExchangeSettings
+  /** The client waits for 100 before it sends its body (RFC 9110 section 10.1.1). */
+  readonly awaitsContinue: boolean
   /** True while the server drains: connections end with their response. */
   readonly isDraining: () => boolean
 }
@@ -36,19 +43,17 @@ export class NodeExchange implements Exchange {
   readonly #request: IncomingMessage
   readonly #response: ServerResponse
   readonly #settings: ExchangeSettings
-  /** The client waits for 100 before it sends its body (RFC 9110 section 10.1.1). */
+  readonly #isDraining: () => boolean
   #awaitsContinue: boolean
   #body: Readable | null | undefined
 
-  constructor(
-    request: IncomingMessage,
-    response: ServerResponse,
-    settings: ExchangeSettings & { readonly awaitsContinue: boolean },
-  ) {
+  constructor(request: IncomingMessage, response: ServerResponse, arrival: Arrival) {
+    const { settings } = arrival
     this.#request = request
     this.#response = response
     this.#settings = settings
-    this.#awaitsContinue = settings.awaitsContinue
+    this.#isDraining = arrival.isDraining
+    this.#awaitsContinue = arrival.awaitsContinue
     this.method = request.method ?? ''
     this.rawTarget = request.url ?? ''
     this.rawHeaders = request.rawHeaders
@@ -135,7 +140,7 @@ export class NodeExchange implements Exchange {
   #headersOf({ status, headers, body }: Reply): string[] {
     const all = [...headers]
     if (Buffer.isBuffer(body) && status !== 204) all.push('Content-Length', String(body.length))
-    if (this.#settings.isDraining() || this.#leavesBodyBehind()) all.push('Connection', 'close')
+    if (this.#isDraining() || this.#leavesBodyBehind()) all.push('Connection', 'close')
     return all
   }
 

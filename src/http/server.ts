@@ -17,7 +17,8 @@ export interface HttpServer {
 export interface HttpServerOptions {
   readonly listen: ListenAddress
   readonly limits: ServerLimits
-  readonly exchange: Omit<ExchangeSettings, 'isDraining'>
+  /** Asked for each request, because a reload may change them. */
+  readonly settings: () => ExchangeSettings
   /** Never rejects. */
   readonly handle: (exchange: Exchange) => Promise<void>
 }
@@ -32,14 +33,15 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   let draining = false
   let inFlight = 0
   let whenIdle: (() => void) | null = null
-  const settings = { ...options.exchange, isDraining: () => draining }
+  const isDraining = (): boolean => draining
 
   const serve = async (
     request: IncomingMessage,
     response: ServerResponse,
     awaitsContinue: boolean,
   ): Promise<void> => {
-    const exchange = new NodeExchange(request, response, { ...settings, awaitsContinue })
+    const arrival = { settings: options.settings(), awaitsContinue, isDraining }
+    const exchange = new NodeExchange(request, response, arrival)
     if (draining) {
       await exchange.respond(problemReply('shutting_down'))
       return

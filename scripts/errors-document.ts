@@ -1,0 +1,83 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { PROBLEMS, type Problem } from '../src/flow/problems.ts'
+
+/** docs/errors.md: every code that callers or operators can meet, made from the code itself. */
+export function errorsDocument(): string {
+  const problems: [string, Problem][] = Object.entries(PROBLEMS)
+  return `<!-- Made by "npm run generate" from src/flow/problems.ts and the error classes. Do not edit. -->
+
+# Errors
+
+Codes are stable: tell errors apart by \`code\`, never by their text.
+
+## What callers get
+
+Every error body but the 402's is \`application/problem+json\` (RFC 9457) with these members: \`type\`
+(\`urn:farebox:problem:<code>\`), \`title\`, \`status\`, \`code\`, \`cure\` and sometimes \`detail\`.
+
+| status | code | what happened | what to do | Retry-After |
+|---|---|---|---|---|
+${problems.map(([code, problem]) => problemRow(code, problem)).join('\n')}
+
+## The 402
+
+Its body is the x402 v1 object and its \`PAYMENT-REQUIRED\` header the v2 object in base64. The
+member \`error\` of both is \`payment_required\` when no payment came, else why the payment was
+refused: one of the x402 specification's error codes, found by us or said by the facilitator.
+
+| error | what to look at |
+|---|---|
+${REFUSALS.map(([code, cure]) => `| \`${code}\` | ${cure} |`).join('\n')}
+
+## What operators get
+
+In logs, and from \`farebox\` on the command line.
+
+| code | when |
+|---|---|
+${operatorErrors()
+  .map(({ code, meaning }) => `| \`${code}\` | ${meaning} |`)
+  .join('\n')}
+`
+}
+
+/** Refusals that we make ourselves; a facilitator may say any other code of the specification. */
+const REFUSALS: readonly (readonly [code: string, cure: string])[] = [
+  ['invalid_network', 'None of the offers is on the network that the payment names.'],
+  ['unsupported_scheme', 'None of the offers on that network has the scheme.'],
+  ['invalid_payment_requirements', 'Token, receiver or amount are not those of an offer.'],
+  ['invalid_payload', "The payload is not one of the offer's transfer method."],
+  ['invalid_exact_evm_payload_recipient_mismatch', 'The signed receiver is not `payTo`.'],
+  ['invalid_exact_evm_payload_authorization_value', 'The signed amount is not the price.'],
+  ['invalid_exact_evm_payload_authorization_valid_after', 'The payment is not valid yet.'],
+  [
+    'invalid_exact_evm_payload_authorization_valid_before',
+    'The payment ends before the request could be served and settled. Sign a fresh one.',
+  ],
+]
+
+function problemRow(code: string, problem: Problem): string {
+  const retry = problem.retryAfterSeconds === undefined ? '' : `${problem.retryAfterSeconds} s`
+  return `| ${problem.status} | \`${code}\` | ${problem.title} | ${problem.cure} | ${retry} |`
+}
+
+const ERROR_CLASS =
+  /\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\s*export class \w+ extends FareboxError \{\s*readonly code = '(\w+)'/g
+
+/** The error classes under src/, each with the first sentence of its docstring. */
+function operatorErrors(): { code: string; meaning: string }[] {
+  const root = fileURLToPath(new URL('../src', import.meta.url))
+  const files = readdirSync(root, { recursive: true, encoding: 'utf8' })
+  return files
+    .filter(file => file.endsWith('.ts'))
+    .flatMap(file => [...readFileSync(join(root, file), 'utf8').matchAll(ERROR_CLASS)])
+    .map(([, doc = '', code = '']) => ({ code, meaning: firstParagraph(doc) }))
+    .sort((one, other) => one.code.localeCompare(other.code))
+}
+
+function firstParagraph(doc: string): string {
+  const text = doc.replace(/^\s*\* ?/gm, '').trim()
+  return (text.split(/\n\s*\n|\n@/)[0] ?? '').replace(/\s+/g, ' ').trim()
+}

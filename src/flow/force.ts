@@ -1,0 +1,101 @@
+import type { FacilitatorConfig, GatewayConfig } from '../config/gateway-config.ts'
+import type { Clock } from '../core/time.ts'
+import type { UpstreamSet, UpstreamsInUse } from '../upstream/upstream-set.ts'
+import type { Payments } from '../x402/payments.ts'
+import { type CompiledSnapshot, compileSnapshot } from './compile-snapshot.ts'
+import { createGenerations, type Generations } from './generations.ts'
+
+/** A configuration in force, and everything that was made of it. */
+export interface InForce {
+  readonly config: GatewayConfig
+  readonly snapshot: CompiledSnapshot
+  readonly payments: Payments
+  readonly upstreams: UpstreamsInUse
+}
+
+/** Puts configurations into force, one after the other. Running requests keep theirs. */
+export interface Force extends Pick<Generations<InForce>, 'enter'> {
+  readonly current: InForce
+  /** All or nothing: when this rejects, what was in force still is. */
+  apply(config: GatewayConfig): Promise<void>
+  close(): Promise<void>
+}
+
+export interface ForceParts {
+  readonly clock: Clock
+  readonly upstreams: UpstreamSet
+  /** `onChange` is called when a facilitator has said something new about what it can do. */
+  openPayments(facilitators: readonly FacilitatorConfig[], onChange: () => void): Payments
+}
+
+/** How long a start waits for facilitators that do not answer. Their routes say 503 meanwhile. */
+const FIRST_ROUND_MS_MAX = 1_000
+
+export async function openForce(first: GatewayConfig, parts: ForceParts): Promise<Force> {
+  let ready = false
+  let newsMissed = false
+
+  const build = async (config: GatewayConfig, former: InForce | null): Promise<InForce> => {
+    const payments = await paymentsFor(config, former)
+    const engine = await payments.engine()
+    const upstreams = parts.upstreams.use(config.upstreams)
+    const snapshot = compileSnapshot(config, {
+      engine,
+      upstreams: upstreams.byName,
+      previous: former?.snapshot ?? null,
+      now: parts.clock(),
+    })
+    return { config, snapshot, payments, upstreams }
+  }
+
+  const paymentsFor = async (config: GatewayConfig, former: InForce | null): Promise<Payments> => {
+    const asBefore = JSON.stringify(former?.config.facilitators)
+    if (former !== null && JSON.stringify(config.facilitators) === asBefore) return former.payments
+    const payments = parts.openPayments(config.facilitators, () => {
+      newsMissed = !ready
+      if (ready) void apply(null)
+    })
+    await Promise.race([payments.firstRound, afterMs(FIRST_ROUND_MS_MAX)])
+    // What has been said by now goes into the engine that is built next.
+    newsMissed = false
+    return payments
+  }
+
+  const generations = createGenerations(await build(first, null))
+
+  // One at a time: a reload and a facilitator's news must not overwrite each other.
+  let last: Promise<void> = Promise.resolve()
+  const apply = (config: GatewayConfig | null): Promise<void> => {
+    const applied = last.then(async () => {
+      const former = generations.current
+      const next = await build(config ?? former.config, former)
+      generations.replace(next, () => void retire(former, next))
+    })
+    last = applied.catch(() => {})
+    return applied
+  }
+  ready = true
+  if (newsMissed) void apply(null)
+
+  return {
+    get current() {
+      return generations.current
+    },
+    enter: generations.enter,
+    apply,
+    async close() {
+      await last
+      await generations.current.upstreams.release()
+      await generations.current.payments.close()
+    },
+  }
+}
+
+async function retire(former: InForce, next: InForce): Promise<void> {
+  await former.upstreams.release()
+  if (former.payments !== next.payments) await former.payments.close()
+}
+
+function afterMs(milliseconds: number): Promise<void> {
+  return new Promise(resolve => void setTimeout(resolve, milliseconds).unref())
+}

@@ -1,0 +1,52 @@
+import type { Clock } from '../core/time.ts'
+import type { Ledger } from '../ledger/ledger.ts'
+import type { GatewayObserver } from '../observe/events.ts'
+import { createBudget } from './budget.ts'
+import type { Force } from './force.ts'
+import type { House } from './house.ts'
+import { createLeases } from './leases.ts'
+import { toRequestFinished } from './record.ts'
+
+export interface HouseParts {
+  readonly force: Force
+  readonly ledger: Ledger
+  readonly observer: GatewayObserver
+  readonly clock: Clock
+}
+
+/** Verifications a second that we spend on signatures which only the chain can check. */
+const UNRECOVERED_BUDGET = { perSecond: 10, burst: 20 }
+
+export function openHouse({ force, ledger, observer, clock }: HouseParts): House {
+  return {
+    ledger,
+    clock,
+    leases: createLeases(),
+    unrecoveredBudget: createBudget(clock, UNRECOVERED_BUDGET),
+    open(exchange) {
+      const { value, leave } = force.enter()
+      const { config, snapshot } = value
+      return {
+        exchange,
+        house: this,
+        config,
+        snapshot,
+        leave,
+        startedAt: clock(),
+        route: null,
+        payment: null,
+        lease: null,
+        receipt: null,
+        charged: false,
+        upstreamMs: null,
+      }
+    },
+    close(visit, reply, delivery) {
+      visit.lease?.release()
+      visit.leave()
+      observer.requestFinished(toRequestFinished(visit, reply, delivery))
+    },
+    reportError: (error, visit) =>
+      observer.errorReported({ error, requestId: visit.exchange.requestId }),
+  }
+}

@@ -1,0 +1,56 @@
+import type { Ledger } from '../ledger/ledger.ts'
+import type { Force } from './force.ts'
+
+/** Whether a load balancer should send requests here, and what an operator should know. */
+export interface ReadinessReport {
+  readonly ready: boolean
+  /** Why not; or, beside `ready: true`, what is amiss and does not stop us. */
+  readonly reasons: readonly string[]
+}
+
+export interface Readiness {
+  report(): Promise<ReadinessReport>
+  startDraining(): void
+  /** Problems of the last reload; empty when it went well. */
+  noteReload(problems: readonly string[]): void
+}
+
+export function createReadiness(force: Force, ledger: Ledger): Readiness {
+  let draining = false
+  let reloadProblems: readonly string[] = []
+
+  return {
+    async report() {
+      const blocking = [
+        ...(draining ? ['shutting down'] : []),
+        ...(await storeReasons(ledger)),
+        ...payableReasons(force),
+      ]
+      const { payments } = force.current
+      const amiss = [
+        ...payments.silent().map(name => `facilitator ${name} has not said what it supports`),
+        ...reloadProblems.map(problem => `the last reload was refused: ${problem}`),
+      ]
+      return { ready: blocking.length === 0, reasons: [...blocking, ...amiss] }
+    },
+    startDraining() {
+      draining = true
+    },
+    noteReload(problems) {
+      reloadProblems = problems
+    },
+  }
+}
+
+async function storeReasons(ledger: Ledger): Promise<string[]> {
+  return ledger.countByState().then(
+    () => [],
+    () => ['the store does not answer: payments are refused'],
+  )
+}
+
+function payableReasons({ current }: Force): string[] {
+  const paid = current.config.routes.filter(({ price }) => price.kind === 'paid')
+  if (paid.length === 0 || current.snapshot.payableRoutes > 0) return []
+  return ['no facilitator takes payments for any priced route']
+}

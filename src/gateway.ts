@@ -1,0 +1,197 @@
+import type { Writable } from 'node:stream'
+import type { GatewayConfig } from './config/gateway-config.ts'
+import { loadConfig } from './config/load.ts'
+import { formatProblem } from './config/problems.ts'
+import { watchConfig } from './config/watch.ts'
+import type { NetworkId } from './core/payment.ts'
+import { type Clock, unixMs } from './core/time.ts'
+import { ConfigurationError } from './errors.ts'
+import { createHttpFacilitator } from './facilitator/http-client.ts'
+import { observeFacilitator } from './facilitator/observed.ts'
+import { type Force, openForce } from './flow/force.ts'
+import { handleRequest } from './flow/handle-request.ts'
+import type { House } from './flow/house.ts'
+import { openHouse } from './flow/open-house.ts'
+import { createReadiness, type Readiness } from './flow/readiness.ts'
+import { startAdmin } from './http/admin.ts'
+import { createClientAddressReader } from './http/client-address.ts'
+import type { ExchangeSettings } from './http/exchange.ts'
+import { type HttpServer, startHttpServer } from './http/server.ts'
+import { openSqliteLedger } from './ledger/sqlite.ts'
+import { loadNetworkRegistry } from './networks/registry.ts'
+import { combineObservers, type GatewayObserver } from './observe/events.ts'
+import { createLogger } from './observe/log.ts'
+import { createMetrics } from './observe/metrics.ts'
+import { createUpstream } from './upstream/forward.ts'
+import { createUpstreamSet } from './upstream/upstream-set.ts'
+import { fareboxVersion } from './version.ts'
+import { openPayments } from './x402/payments.ts'
+
+export interface GatewayOptions {
+  readonly configFile: string
+  /** Reload when the file changes. */
+  readonly watch?: boolean
+  /** Where `${VAR}` is looked up; default: the process's environment. */
+  readonly env?: Readonly<Record<string, string | undefined>>
+  /** Where JSON logs go: a file descriptor, a path or a stream; default: nowhere. */
+  readonly log?: number | string | Writable
+}
+
+export type Reloaded =
+  | { readonly kind: 'reloaded' }
+  /** What was in force still is. */
+  | { readonly kind: 'refused'; readonly problems: readonly string[] }
+
+export interface Gateway {
+  /** "http://127.0.0.1:8402" */
+  readonly url: string
+  /** Null when the admin listener is off. */
+  readonly adminUrl: string | null
+  /** Reads the file again. All or nothing: a bad file keeps what is in force. */
+  reload(): Promise<Reloaded>
+  /** Takes nothing new, finishes what runs, closes everything. */
+  close(): Promise<void>
+}
+
+/**
+ * Starts a gateway.
+ *
+ * @throws ConfigurationError    with every problem of the file.
+ * @throws StoreUnavailableError when the store cannot be opened.
+ */
+export async function startGateway(options: GatewayOptions): Promise<Gateway> {
+  await using opened = new AsyncDisposableStack()
+  // Before the file is read, so that no change falls between the two.
+  const changes = options.watch ? watchChanges(options.configFile) : null
+  opened.defer(() => changes?.close())
+  const config = await readConfig(options)
+
+  const logger = createLogger({ destination: options.log ?? null })
+  opened.defer(() => logger.close())
+  const ledger = await openSqliteLedger({ path: config.store.path, clock })
+  opened.defer(() => ledger.close())
+  const metrics = createMetrics({
+    version: fareboxVersion(),
+    countLedgerRows: () => ledger.countByState(),
+  })
+  const observer = combineObservers(metrics.observer, logger.observer)
+
+  const force = await bringIntoForce(config, observer)
+  opened.defer(() => force.close())
+  const readiness = createReadiness(force, ledger)
+  const admin = config.admin && (await startAdmin({ listen: config.admin, metrics, readiness }))
+  opened.defer(() => admin?.close())
+  const server = await startServer(force, openHouse({ force, ledger, observer, clock }))
+  opened.defer(() => server.drain(force.current.config.server.drainTimeoutMs))
+  opened.defer(() => readiness.startDraining())
+
+  const reload = createReload(options, { force, readiness, observer })
+  changes?.onChange(() => void reload())
+  const running = opened.move()
+  return {
+    url: server.url,
+    adminUrl: admin?.url ?? null,
+    reload,
+    close: () => running.disposeAsync(),
+  }
+}
+
+const clock: Clock = () => unixMs(Date.now())
+
+async function readConfig({
+  configFile,
+  env = process.env,
+}: GatewayOptions): Promise<GatewayConfig> {
+  const loaded = await loadConfig(configFile, { env })
+  if (loaded.kind === 'invalid') throw new ConfigurationError(loaded.problems)
+  return loaded.config
+}
+
+/** Remembers a change that comes before anybody listens. */
+function watchChanges(file: string): { onChange(callback: () => void): void; close(): void } {
+  const changed = Promise.withResolvers<void>()
+  let notify: () => void = changed.resolve
+  const watch = watchConfig(file, () => notify())
+  return {
+    onChange(callback) {
+      notify = callback
+      void changed.promise.then(callback)
+    },
+    close: () => watch.close(),
+  }
+}
+
+function bringIntoForce(config: GatewayConfig, observer: GatewayObserver): Promise<Force> {
+  const registry = loadNetworkRegistry()
+  const v1Networks = {
+    nameOf: (network: NetworkId) => registry.find(network)?.v1Name ?? null,
+    networkOf: (name: string) => {
+      const network = registry.find(name)
+      return network?.v1Name === name ? network.id : null
+    },
+  }
+  return openForce(config, {
+    clock,
+    upstreams: createUpstreamSet(createUpstream),
+    openPayments(configs, onChange) {
+      const facilitators = configs.map(one =>
+        observeFacilitator(createHttpFacilitator(one, v1Networks), observer, clock),
+      )
+      return openPayments(facilitators, v1Networks, onChange)
+    },
+  })
+}
+
+function startServer(force: Force, house: House): Promise<HttpServer> {
+  const { listen, limits } = force.current.config.server
+  let settings = toSettings(force.current.config)
+  return startHttpServer({
+    listen,
+    limits,
+    settings() {
+      const { config } = force.current
+      if (settings.config !== config) settings = toSettings(config)
+      return settings
+    },
+    handle: exchange => handleRequest(exchange, house),
+  })
+}
+
+function toSettings(config: GatewayConfig): ExchangeSettings & { readonly config: GatewayConfig } {
+  const { publicUrl, trustedProxies, limits } = config.server
+  const clientAddress = createClientAddressReader(trustedProxies)
+  return { config, publicUrl, bodyBytesMax: limits.bodyBytes, clientAddress }
+}
+
+function createReload(
+  options: GatewayOptions,
+  parts: { force: Force; readiness: Readiness; observer: GatewayObserver },
+): () => Promise<Reloaded> {
+  const { force, readiness, observer } = parts
+  return async () => {
+    const loaded = await loadConfig(options.configFile, { env: options.env ?? process.env })
+    const problems =
+      loaded.kind === 'invalid'
+        ? loaded.problems.map(formatProblem)
+        : needsRestart(force.current.config, loaded.config)
+    readiness.noteReload(problems)
+    if (loaded.kind === 'loaded' && problems.length === 0) await force.apply(loaded.config)
+    observer.configReloaded({ ok: problems.length === 0, problems })
+    return problems.length === 0 ? { kind: 'reloaded' } : { kind: 'refused', problems }
+  }
+}
+
+/** What cannot change under sockets and files that are open. */
+function needsRestart(before: GatewayConfig, after: GatewayConfig): string[] {
+  const fixed = (config: GatewayConfig): Record<string, unknown> => ({
+    'server.listen': config.server.listen,
+    'server.limits.headerBytes': config.server.limits.headerBytes,
+    'server.limits.requestTimeout': config.server.limits.requestTimeoutMs,
+    admin: config.admin,
+    store: config.store,
+  })
+  const now = fixed(after)
+  return Object.entries(fixed(before))
+    .filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(now[name]))
+    .map(([name]) => `${name} has changed, which takes a restart. Nothing was applied.`)
+}
