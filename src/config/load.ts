@@ -62,12 +62,13 @@ export function readConfig(text: string, options: ReadConfigOptions): LoadResult
 
   const broken = findings.map(finding => finding.path)
   const shape = readShape(tree, broken)
-  const placed = [...findings, ...shape.findings.map(finding => placeFinding(finding, tree))]
-  if (shape.settings === null) return invalid(file, placed)
+  const shapeFindings = [...findings, ...shape.findings.map(finding => placeFinding(finding, tree))]
+  if (shape.settings === null) return invalid(file, shapeFindings)
 
   const trees = { document: tree, pruned: shape.tree }
   const checked = checkSettings(shape.settings, trees, options)
-  placed.push(...checked.findings.map(finding => placeFinding(finding, tree)))
+  const meant = checked.findings.map(finding => placeFinding(finding, tree))
+  const placed = [...shapeFindings, ...meant]
   if (placed.length > 0) return invalid(file, placed)
   const files = [resolve(file), ...secretFilesIn(text, directory)]
   return { kind: 'loaded', config: checked.config, files }

@@ -27,7 +27,7 @@ export function placeFinding(finding: PathFinding, document: Tree): PlacedFindin
 }
 
 /** More would not be read by anybody, and one slip can cause thousands. */
-const PROBLEMS_MAX = 100
+export const PROBLEMS_MAX = 100
 
 /** In the order of the file, each once: an alias repeats what is wrong in what it stands for. */
 export function toProblems(findings: readonly PlacedFinding[], file: string): Problem[] {

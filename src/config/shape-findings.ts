@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import type { PathFinding } from './place-findings.ts'
+import { type PathFinding, PROBLEMS_MAX } from './place-findings.ts'
 import { type Finding, type Path, quote } from './problems.ts'
 import { gatewaySchema } from './schema.ts'
 import { descriptionAt, knownKeys } from './schema-walk.ts'
@@ -29,13 +29,14 @@ export function explainIssue(issue: Issue, tree: Tree): ShapeFinding[] {
 
 function explainUnknownKeys(path: Path, keys: readonly string[]): ShapeFinding[] {
   const known = knownKeys(gatewaySchema, path)
-  return keys.map(key => ({
+  return keys.map((key, index) => ({
     path: [...path, key],
     missing: false,
     empty: false,
     aboutKey: true,
     message: 'is not a key that farebox knows here',
-    cure: suggestName(key, known),
+    // Comparing costs, and no more problems than this are shown.
+    cure: index < PROBLEMS_MAX ? suggestName(key, known) : 'Remove it.',
   }))
 }
 

@@ -25,7 +25,7 @@ const STAND_INS = { version: '1', upstreams: {}, routes: {} }
  * @param broken Paths that are known to be wrong already, and were reported.
  */
 export function readShape(document: Tree, broken: readonly Path[]): ReadShape {
-  const findings: PathFinding[] = []
+  let findings: PathFinding[] = []
   let tree = prune(document, broken)
   let standIns = {}
   for (let round = 0; round < ROUNDS_MAX; round++) {
@@ -35,7 +35,7 @@ export function readShape(document: Tree, broken: readonly Path[]): ReadShape {
     if (result.success) return { settings: result.data, tree, findings }
     const found = result.error.issues.flatMap(issue => explainIssue(issue, tree))
     const placed = found.map(each => ({ ...each, path: pathInFile(tree, each.path) }))
-    findings.push(...placed.filter(each => !isOfOurMaking(each, document)))
+    findings = findings.concat(placed.filter(each => !isOfOurMaking(each, document)))
     if (!isMap) break
     standIns = STAND_INS
     tree = prune(tree, found.map(pathToCut))

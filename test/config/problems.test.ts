@@ -88,6 +88,11 @@ routes: {/a: {price: $1, upstream: api}}
     expect(brief(problemsOf(text))).toEqual(['6:38 routes."/a".timeout: "never" is not a duration'])
   })
 
+  it('survives a hundred and fifty thousand unknown keys', () => {
+    const keys = Array.from({ length: 150_000 }, (_, index) => `${index.toString(36)}:\n`).join('')
+    expect(problemsOf(keys)).toHaveLength(100)
+  })
+
   it('stops at a hundred', () => {
     const routes = Array.from({ length: 300 }, (_, index) => `  /r${index}: $0\n`).join('')
     expect(problemsOf(`${HEAD}routes:\n${routes}`)).toHaveLength(100)
