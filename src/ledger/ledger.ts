@@ -115,10 +115,13 @@ export interface Ledger {
   /** From `settled`: the client has the whole response. */
   markDelivered(id: ClaimId): Promise<void>
 
-  /** Ends the hold on a `settled` claim that was not delivered: the same payment may redeem it now. */
+  /** From `settled`, not delivered: ends the hold, so that the same payment may redeem it now. */
   endHold(id: ClaimId): Promise<void>
 
-  /** From `forwarded` or `settling`: nothing was charged and nothing can be. The payment is free again. */
+  /**
+   * From `forwarded` or `settling`: nothing was charged and nothing can be. The payment is free
+   * again, for any request.
+   */
   release(id: ClaimId, reason: string): Promise<void>
 
   /** How many rows are in each state. */

@@ -56,10 +56,10 @@ export class SqliteClaims {
        ON CONFLICT (payment_key) DO NOTHING`,
     )
     this.#find = db.prepare('SELECT * FROM claims WHERE payment_key = ?')
+    const written = CLAIM_COLUMNS.map(column => `${column} = ?`)
     const emptied = LEFT_BY_AN_EARLIER_CLAIM.map(column => `${column} = NULL`)
     this.#takeOver = db.prepare(
-      `UPDATE claims SET id = ${NEXT_ID}, ${CLAIM_COLUMNS.map(column => `${column} = ?`)}, ${emptied}
-       WHERE id = ? RETURNING id`,
+      `UPDATE claims SET id = ${NEXT_ID}, ${written}, ${emptied} WHERE id = ? RETURNING id`,
     )
     this.#entitle = db.prepare(
       `UPDATE claims SET id = ${NEXT_ID}, held_until = ?, updated_at = ? WHERE id = ? RETURNING id`,

@@ -26,7 +26,7 @@ export class SqliteDatabase {
     this.#options = options
   }
 
-  /** Creates the file and its directory where they are missing, and brings its schema up to date. */
+  /** Creates the file and its directory where missing, and brings its schema up to date. */
   open(): SqliteReply {
     const { path } = this.#options
     try {

@@ -1,6 +1,6 @@
 import type { SqliteFailure } from './sqlite-protocol.ts'
 
-/** Primary result codes, the low byte of every SQLite error code: https://sqlite.org/rescode.html */
+/** Primary codes, the low byte of every SQLite error code: https://sqlite.org/rescode.html */
 const BUSY = 5
 const LOCKED = 6
 const READONLY = 8
@@ -15,7 +15,7 @@ const MISMATCH = 20
 const NOTADB = 26
 
 /** What has to happen before the database may be trusted again. */
-export type Remedy =
+type Remedy =
   /** Only this call's values are wrong: the rest of its batch goes on. */
   | 'refuse-call'
   /** Nothing is wrong with the connection: the next batch may try again. */

@@ -44,17 +44,13 @@ export type SettledCall = readonly [
   amount: string,
 ]
 
-export type ReasonedCall =
+type ReasonedCall =
   | readonly [kind: 'unknown', now: number, id: number, detail: string, transaction: string | null]
   | readonly [kind: 'released', now: number, id: number, detail: string]
 
-export type PlainCall = readonly [
-  kind: 'settling' | 'delivered' | 'hold ended',
-  now: number,
-  id: number,
-]
+type PlainCall = readonly [kind: 'settling' | 'delivered' | 'hold ended', now: number, id: number]
 
-export type CountCall = readonly [kind: 'count']
+type CountCall = readonly [kind: 'count']
 
 /** Null where there is nothing to say but that it is durable. */
 export type SqliteAnswer =
@@ -86,7 +82,7 @@ export type SqliteReply =
       readonly kind: 'committed'
       /** One for each call, in their order. */
       readonly answers: readonly SqliteAnswer[]
-      /** Calls that changed nothing although the rest was committed: place in the batch, and why. */
+      /** Calls that changed nothing while the rest was committed: place in the batch, and why. */
       readonly failures: readonly (readonly [index: number, failure: SqliteFailure])[]
     }
   /** Nothing of the batch was committed, as far as can be told. */

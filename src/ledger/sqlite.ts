@@ -41,7 +41,7 @@ const BATCH_MAX = 512
  * Opens a ledger in a SQLite file.
  *
  * Rejects with `StoreUnavailableError` when the file cannot be used, and with `LedgerSchemaError`
- * when a newer farebox wrote it. Several processes may open one file; none may be on another machine.
+ * when a newer farebox wrote it. Several processes of one machine may open the same file.
  */
 export async function openSqliteLedger(options: SqliteLedgerOptions): Promise<Ledger> {
   const { path, lockWaitMs = 2000 } = options
@@ -56,8 +56,10 @@ export async function openSqliteLedger(options: SqliteLedgerOptions): Promise<Le
 
 function startWorker(workerData: SqliteWorkerOptions): Worker {
   // Type stripping runs the sources as they are; a build has only the compiled file.
-  const file = import.meta.url.endsWith('.ts') ? './sqlite-worker.ts' : './sqlite-worker.js'
-  return new Worker(new URL(file, import.meta.url), {
+  const file = import.meta.url.endsWith('.ts')
+    ? new URL('./sqlite-worker.ts', import.meta.url)
+    : new URL('./sqlite-worker.js', import.meta.url)
+  return new Worker(file, {
     name: 'ledger',
     workerData,
     // Node 24 still warns that node:sqlite may change; its version is pinned by our tests.

@@ -11,6 +11,8 @@ import {
   HOLD_MS,
   movableClock,
   RECEIPT,
+  sum,
+  tally,
 } from '../ledger/claim-fixtures.ts'
 import { agreesWithModel, commands } from '../ledger/ledger-model.ts'
 import {
@@ -244,14 +246,4 @@ export function runLedgerContract(
       )
     })
   })
-}
-
-function tally(outcomes: readonly { readonly kind: string }[]): Record<string, number> {
-  const counts: Record<string, number> = {}
-  for (const { kind } of outcomes) counts[kind] = (counts[kind] ?? 0) + 1
-  return counts
-}
-
-function sum(counts: Readonly<Record<ClaimState, number>>): number {
-  return Object.values(counts).reduce((total, count) => total + count, 0)
 }

@@ -80,3 +80,14 @@ export async function claimedAs(
   if (state === 'delivered') await ledger.markDelivered(id)
   return id
 }
+
+/** How many outcomes there are of each kind. */
+export function tally(outcomes: readonly { readonly kind: string }[]): Record<string, number> {
+  const counts: Record<string, number> = {}
+  for (const { kind } of outcomes) counts[kind] = (counts[kind] ?? 0) + 1
+  return counts
+}
+
+export function sum(counts: Readonly<Record<ClaimState, number>>): number {
+  return Object.values(counts).reduce((total, count) => total + count, 0)
+}

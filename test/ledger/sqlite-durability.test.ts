@@ -17,14 +17,20 @@ const LATER = unixMs(Date.now() + 3_600_000)
 
 let directory = ''
 let path = ''
+let children: ChildProcess[] = []
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'farebox-ledger-'))
   path = join(directory, 'farebox.db')
 })
-afterEach(() => rmSync(directory, { recursive: true }))
+afterEach(() => {
+  for (const child of children) child.kill('SIGKILL')
+  children = []
+  rmSync(directory, { recursive: true })
+})
 
 /** Lines that a claimer writes, and the way to start it. */
 function follow(child: ChildProcess): AsyncIterator<string> {
+  children.push(child)
   if (child.stdout === null) throw new Error('The claimer has no stdout.')
   child.stdin?.write('go\n')
   return createInterface({ input: child.stdout })[Symbol.asyncIterator]()
@@ -58,7 +64,7 @@ async function expectRemembered(keys: readonly string[]): Promise<void> {
   db.close()
 }
 
-/** Commits in the write-ahead log: frames that name the file's size (sqlite.org/fileformat2.html). */
+/** Commits in the log: frames that name a size (https://sqlite.org/fileformat2.html). */
 function commitsIn(log: string): number {
   const bytes = readFileSync(log)
   const frameBytes = 24 + bytes.readUInt32BE(8)

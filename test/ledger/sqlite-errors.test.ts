@@ -5,7 +5,7 @@ function sqliteError(errcode: number): Error {
   return Object.assign(new Error('from SQLite'), { code: 'ERR_SQLITE_ERROR', errcode })
 }
 
-/** Codes are from https://sqlite.org/rescode.html; the larger ones carry their kind in the low byte. */
+/** Codes are from https://sqlite.org/rescode.html; the low byte is the kind. */
 it.each([
   ['a busy database', 5, 'roll-back', 'locked'],
   ['a busy snapshot', 517, 'roll-back', 'locked'],

@@ -1,6 +1,6 @@
 /**
- * Amounts are text, because SQLite's integers end at 2^63 and a uint256 does not. Times end in `_at`
- * or `held_until` and are unix milliseconds; `valid_before` is unix seconds, as the chain has it.
+ * Amounts are text, because SQLite's integers end at 2^63 and a uint256 does not. `held_until` and
+ * what ends in `_at` are unix milliseconds; `valid_before` is unix seconds, as the chain has it.
  *
  * `claims.id` names a hold and moves on at a takeover (see ClaimId), always to the greatest id plus
  * one. A later clean-up must therefore keep the row with the greatest id.

@@ -1,4 +1,4 @@
 import { CLAIMS } from './001-claims.sqlite.ts'
 
-/** In order: the schema's version is how many of them a file has had. Never edit one that shipped. */
+/** In order: a schema's version is how many of them a file has had. Never edit one that shipped. */
 export const SQLITE_MIGRATIONS: readonly string[] = [CLAIMS]
