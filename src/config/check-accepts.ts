@@ -92,11 +92,13 @@ function findReceiver(setting: AcceptSetting, path: Path, scope: AcceptScope): s
   const { payTo, context } = scope
   if (setting.payTo !== undefined) return checkAddress(setting.payTo, [...path, 'payTo'], context)
   const isWritten = context.isWritten(['payTo']) || context.isWritten([...path, 'payTo'])
-  if (payTo === null && !isWritten) {
-    const cure = 'Write payTo: and your address at the top of the file.'
-    context.report(['payTo'], { message: 'there is no payTo: nobody would be paid', cure })
-  }
+  if (payTo === null && !isWritten) reportNoReceiver(context)
   return payTo
+}
+
+export function reportNoReceiver(context: CheckContext): void {
+  const cure = 'Write payTo: and your address at the top of the file.'
+  context.report(['payTo'], { message: 'there is no payTo: nobody would be paid', cure })
 }
 
 /** The address that is paid where an entry names none; null when there is none to use. */

@@ -7,7 +7,7 @@ const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,128}$/
 /** RFC 9110 section 5.5, without the deprecated bytes above 0x7e. */
 const VALUE = /^[\t\x20-\x7e]*$/
 
-/** They belong to one connection, and the gateway's own connection has its own (RFC 9110, 7.6.1). */
+/** They belong to one connection, and the gateway's has its own (RFC 9110, section 7.6.1). */
 const OF_THE_CONNECTION = new Set([
   'connection',
   'content-length',

@@ -56,7 +56,7 @@ function reportPrice(
   context.report(path, { message: `${context.quote(path)} ${message}`, cure })
 }
 
-/** An amount in a token that is not accepted is a slip of the pen, or an entry that was forgotten. */
+/** An amount in a token that is not accepted is a slip, or an entry that was forgotten. */
 function checkSymbols(
   price: Extract<Price, { kind: 'paid' }>,
   accepted: readonly AcceptedAsset[],

@@ -1,4 +1,4 @@
-import { checkAccepts, checkReceiver } from './check-accepts.ts'
+import { checkAccepts, checkReceiver, reportNoReceiver } from './check-accepts.ts'
 import { type CheckContext, createCheckContext, type KnownThings } from './check-context.ts'
 import { checkCors, checkRoutes } from './check-routes.ts'
 import { checkAdmin, checkServer, checkStore } from './check-server.ts'
@@ -50,6 +50,8 @@ function checkCompleteness(config: GatewayConfig, context: CheckContext): void {
     context.report(['upstreams'], { message: 'has no entry: there is nothing to forward to', cure })
   }
   const isPaid = config.routes.some(isPriced)
+  if (isPaid && !context.isWritten(['accepts']) && !context.isWritten(['payTo']))
+    reportNoReceiver(context)
   if (isPaid && !context.isWritten(['facilitators'])) {
     const cure = 'Write facilitators: [x402-org] for a test network, or another preset or URL.'
     context.report(['facilitators'], { message: 'there is a price, and no facilitators', cure })

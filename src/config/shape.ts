@@ -43,7 +43,7 @@ export function readShape(document: Tree, broken: readonly Path[]): ReadShape {
   return { settings: null, tree, findings }
 }
 
-/** What was cut out in an earlier round is missing, or left a list empty, only because we cut it. */
+/** What was cut out in an earlier round is missing, or left a list empty, by our own doing. */
 function isOfOurMaking(finding: ShapeFinding, document: Tree): boolean {
   const { exact, node } = locate(document, finding.path)
   return (

@@ -56,7 +56,7 @@ export function locate(tree: Tree, path: Path): Place {
   return { exact: true, node, keyAt, path: found }
 }
 
-/** The same path in the document that `tree` was pruned from, where list entries stood elsewhere. */
+/** The same path in the document that `tree` was pruned from, where list entries may differ. */
 export function pathInFile(tree: Tree, path: Path): Path {
   const found = locate(tree, path).path
   return [...found, ...path.slice(found.length)]

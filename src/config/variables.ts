@@ -22,8 +22,8 @@ const ENV_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/
 const FILE_PREFIX = 'file:'
 
 /**
- * Puts in what a scalar refers to. Done after parsing, so that a secret which looks like YAML
- * cannot change the document, and once, so that a secret which looks like a variable stays as it is.
+ * Puts in what a scalar refers to. After parsing, so that a secret which looks like YAML cannot
+ * change the document; and once, so that a secret which looks like a variable stays as it is.
  */
 export function resolveVariables(written: string, sources: VariableSources): Resolved {
   if (!written.includes('${')) return { value: written, findings: [] }

@@ -29,8 +29,9 @@ it('answers any text', () => {
 })
 
 it('answers any arrangement of what YAML is made of', () => {
-  const pieces = `- |: |? |a|"|'|[|]|{|}|,|\n|  |\t|&a |*a|!t |%Y|---\n|...\n|#|\\|>|~|<<|\${|}|$\${`
-  const soup = fc.array(fc.constantFrom(...pieces.split('|'), '|'), { maxLength: 40 })
+  const marks = `- |: |? |a|"|'|[|]|{|}|,|\n|  |\t|&a |*a|!t |%Y|---\n|...\n|#|\\|>|~|<<`
+  const pieces = [...marks.split('|'), '|', `\${`, `$\${`]
+  const soup = fc.array(fc.constantFrom(...pieces), { maxLength: 40 })
   fc.assert(
     fc.property(soup, parts => expectAnswer(parts.join(''))),
     { numRuns: 1500 },

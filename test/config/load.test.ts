@@ -109,7 +109,9 @@ describe('what the operator may write', () => {
 
   it('finds a token by symbol or address, and lets an entry pay somebody else', () => {
     const other = '0x857b06519E91e3A54538791bDbb0E22373e36b66'
-    const accepts = `[{network: celo, asset: USDT}, {network: base, asset: "0x833589fcd6edb6e08f4c7c32d4f71b54bda02913", payTo: "${other}"}]`
+    const usdc = '0x833589fcd6edb6e08f4c7c32d4f71b54bda02913'
+    const onBase = `{network: base, asset: ${usdc}, payTo: ${other}}`
+    const accepts = `[{network: celo, asset: USDT}, ${onBase}]`
     const config = accepted(`${HEAD.replace('[base-sepolia]', accepts)}routes: {/x: $1}`)
     expect(config.routes[0]?.price).toMatchObject({
       offers: [
@@ -158,7 +160,8 @@ routes: {/a: free, /b: {price: free, cors: off}, /c: {price: free, cors: {origin
   })
 
   it('makes single addresses ranges', () => {
-    const text = `${HEAD}server: {trustedProxies: [10.0.0.0/8, 192.0.2.7, "fd00::/8"]}\nroutes: {/a: free}`
+    const ranges = '[10.0.0.0/8, 192.0.2.7, "fd00::/8"]'
+    const text = `${HEAD}server: {trustedProxies: ${ranges}}\nroutes: {/a: free}`
     expect(accepted(text).server.trustedProxies).toEqual(['10.0.0.0/8', '192.0.2.7/32', 'fd00::/8'])
   })
 
