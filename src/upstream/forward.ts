@@ -1,34 +1,58 @@
-import { type Dispatcher, errors, Pool } from 'undici'
+import { buildConnector, type Dispatcher, Pool } from 'undici'
 import type { UpstreamConfig } from '../config/gateway-config.ts'
-import { RequestBodyTooLargeError } from '../errors.ts'
+import { ForwardHandler } from './forward-handler.ts'
 import { createHeaderRules, type HeaderRules } from './headers.ts'
-import { PausedBody } from './paused-body.ts'
+import { isSendable } from './sendable.ts'
 import type { Upstream, UpstreamOutcome, UpstreamRequest } from './upstream.ts'
 
 /** A stream may be silent for this long before it counts as dead. */
 const BODY_IDLE_MS_MAX = 300_000
+
+/** Requests that wait for a connection. Beyond these, waiting would not help any more. */
+const WAITING_MAX = 1_024
 
 /** An upstream over HTTP/1.1 with kept-alive connections. */
 export function createUpstream(config: UpstreamConfig): Upstream {
   const { origin, pathname } = new URL(config.url)
   const basePath = pathname === '/' ? '' : pathname.replace(/\/$/, '')
   const rules = createHeaderRules(config.headers)
+  const resets = watchResets()
   const pool = new Pool(origin, {
     connections: config.maxConnections,
     pipelining: 1,
-    connect: { timeout: config.connectTimeoutMs },
+    connect: resets.watch(buildConnector({ timeout: config.connectTimeoutMs, allowH2: false })),
     allowH2: false,
   })
+  let waiting = 0
+  let closed: Promise<void> | null = null
+
+  const dispatch = (options: Dispatcher.DispatchOptions, handler: ForwardHandler): void => {
+    waiting++
+    handler.onLeftQueue = () => waiting--
+    pool.dispatch(options, handler)
+  }
 
   return {
     name: config.name,
     send: (request, signalAbort) =>
       new Promise(resolve => {
-        const handler = new ForwardHandler(rules, resolve)
-        signalAbort(() => handler.abort())
-        pool.dispatch(toDispatch(request, basePath, rules), handler)
+        const refuse = (detail: string): void => resolve({ kind: 'unreachable', detail })
+        const options = toDispatch(request, basePath, rules)
+        if (!isSendable(options)) return refuse('NOT_SENDABLE')
+        if (waiting >= WAITING_MAX) return refuse('TOO_MANY_WAITING')
+        const handler = new ForwardHandler({
+          request,
+          rules,
+          wasReset: resets.wasReset,
+          resolve: withDeadline(request.timeoutMs, resolve, () => handler.giveUp('timeout')),
+        })
+        signalAbort(() => handler.giveUp('aborted'))
+        if (!handler.gaveUp) dispatch(options, handler)
       }),
-    close: () => pool.close(),
+    close: () => {
+      closed ??= pool.close()
+      return closed
+    },
   }
 }
 
@@ -36,84 +60,53 @@ function toDispatch(
   request: UpstreamRequest,
   basePath: string,
   rules: HeaderRules,
-): Dispatcher.DispatchOptions {
+): Dispatcher.DispatchOptions & { headers: string[] } {
   return {
     method: request.method,
     path: basePath + request.target,
     headers: rules.forRequest(request.rawHeaders, request.addedHeaders),
     body: request.body,
-    headersTimeout: request.timeoutMs,
+    // Our own deadline also covers the wait for a connection, and 1xx do not put it off.
+    headersTimeout: 0,
     bodyTimeout: BODY_IDLE_MS_MAX,
   }
 }
 
-const GONE = new Error('The client went away.')
+type Resolve = (outcome: UpstreamOutcome) => void
 
-/** Turns undici's callbacks into one outcome and one body. */
-class ForwardHandler implements Dispatcher.DispatchHandler {
-  readonly #rules: HeaderRules
-  readonly #resolve: (outcome: UpstreamOutcome) => void
-  #controller: Dispatcher.DispatchController | null = null
-  #body: PausedBody | null = null
-  #abortAsked = false
-
-  constructor(rules: HeaderRules, resolve: (outcome: UpstreamOutcome) => void) {
-    this.#rules = rules
-    this.#resolve = resolve
+function withDeadline(timeoutMs: number, resolve: Resolve, onTimeout: () => void): Resolve {
+  const timer = setTimeout(onTimeout, timeoutMs)
+  return outcome => {
+    clearTimeout(timer)
+    resolve(outcome)
   }
+}
 
-  abort(): void {
-    this.#abortAsked = true
-    this.#controller?.abort(GONE)
-    // Nothing was sent yet: undici asks in onRequestStart whether to go on.
-    if (this.#controller === null) this.#resolve({ kind: 'aborted' })
-  }
+interface ResetWatch {
+  watch(connect: buildConnector.connector): buildConnector.connector
+  /** True while the connection in hand is being ended by a reset. */
+  wasReset(): boolean
+}
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#controller = controller
-    if (this.#abortAsked) controller.abort(GONE)
-  }
-
-  onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
-    // 1xx are for this hop; 103 hints come again in the final head.
-    if (status < 200) return
-    this.#body = new PausedBody(controller)
-    this.#resolve({
-      kind: 'response',
-      status,
-      headers: this.#rules.forReply(toStrings(controller.rawHeaders)),
-      body: this.#body,
+/**
+ * undici takes a reset for a clean end where only the end of the connection ends a body
+ * (client-h1.js, onHttpSocketError). It does so synchronously within the socket's error event, so a
+ * mark that lasts for just as long tells the two apart.
+ */
+function watchResets(): ResetWatch {
+  let isResetting = false
+  const mark = (): void => {
+    isResetting = true
+    process.nextTick(() => {
+      isResetting = false
     })
   }
-
-  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    this.#body?.write(chunk)
+  return {
+    watch: connect => (options, callback) =>
+      connect(options, (...result) => {
+        result[1]?.on('error', mark)
+        callback(...result)
+      }),
+    wasReset: () => isResetting,
   }
-
-  onResponseEnd(controller: Dispatcher.DispatchController): void {
-    this.#body?.end(this.#rules.forReply(toStrings(controller.rawTrailers)))
-  }
-
-  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    if (this.#body === null) this.#resolve(toOutcome(error))
-    else this.#body.fail()
-  }
-}
-
-function toOutcome(error: Error): UpstreamOutcome {
-  if (error === GONE) return { kind: 'aborted' }
-  if (error instanceof RequestBodyTooLargeError) return { kind: 'body-too-large' }
-  if (error instanceof errors.HeadersTimeoutError || error instanceof errors.ConnectTimeoutError) {
-    return { kind: 'timeout' }
-  }
-  const code = 'code' in error ? String(error.code) : error.name
-  return { kind: 'unreachable', detail: code }
-}
-
-type RawHeaders = Dispatcher.DispatchController['rawHeaders']
-
-/** Header bytes are Latin-1 (RFC 9110 section 5.5); any other reading would change them. */
-function toStrings(raw: RawHeaders): string[] {
-  if (!Array.isArray(raw)) return []
-  return raw.map(text => (typeof text === 'string' ? text : text.toString('latin1')))
 }

@@ -22,10 +22,19 @@ export class PausedBody implements ReplyStream {
   #ended: { readonly trailers: readonly string[] } | null = null
   #failed = false
   #cancelled = false
+  /** Null: nobody said how long the body is. */
+  #bytesLeft: number | null
 
-  constructor(control: FlowControl) {
+  /**
+   * Once its last byte has been read, a body must not be held: nothing but its end is missing, and
+   * an upstream that meanwhile closes its idle connection would make undici report it as broken.
+   *
+   * @param length In bytes; null where the upstream did not say.
+   */
+  constructor(control: FlowControl, length: number | null) {
     this.#control = control
-    control.pause()
+    this.#bytesLeft = length
+    if (length !== 0) control.pause()
   }
 
   pipeTo(sink: ReplySink): Promise<Delivery> {
@@ -49,12 +58,13 @@ export class PausedBody implements ReplyStream {
 
   write(chunk: Buffer): void {
     if (this.#cancelled) return
+    if (this.#bytesLeft !== null) this.#bytesLeft -= chunk.length
     const sink = this.#sink
     if (sink === null) {
       this.#early.push(chunk)
       return
     }
-    if (sink.write(chunk)) return
+    if (sink.write(chunk) || this.#bytesLeft === 0) return
     this.#control.pause()
     sink.drained(() => this.#control.resume())
   }
