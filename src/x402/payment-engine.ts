@@ -16,6 +16,7 @@ import type {
 import { FacilitatorUnavailableError, SettlementUnknownError } from '../errors.ts'
 import type { Facilitator, KnownFacilitator, Supported } from '../facilitator/facilitator.ts'
 import type { V1Networks } from '../facilitator/v1-translation.ts'
+import { shortReason } from './reason.ts'
 import { readSettlement } from './settle-outcome.ts'
 
 /** Verifies and settles through the first facilitator that supports a payment's kind. */
@@ -62,7 +63,10 @@ export async function createPaymentEngine(
             ? await client.verify(...forLibrary(payment))
             : await server.verifyPayment(...forLibrary(payment))
         if (answer.isValid) return { kind: 'valid' }
-        return { kind: 'invalid', reason: answer.invalidReason ?? 'unexpected_verify_error' }
+        return {
+          kind: 'invalid',
+          reason: shortReason(answer.invalidReason ?? 'unexpected_verify_error'),
+        }
       } catch (error) {
         if (!(error instanceof FacilitatorUnavailableError)) throw error
         return unavailable(error.retryAfterSeconds)

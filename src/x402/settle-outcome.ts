@@ -1,6 +1,7 @@
 import { atomicAmount } from '../core/amount.ts'
 import type { Payment, Settlement } from '../core/payment.ts'
 import type { SettleAnswer } from '../facilitator/facilitator.ts'
+import { shortReason } from './reason.ts'
 
 /**
  * Refusals after which nothing was sent and nothing can land: the facilitator looked before it
@@ -48,9 +49,10 @@ export function readSettlement(answer: SettleAnswer, payment: Payment): Settleme
   }
   const reason = answer.errorReason ?? 'unexpected_settle_error'
   if (answer.transaction === '' && REFUSED_BEFORE_SENDING.some(known => known.test(reason))) {
-    return { kind: 'rejected', reason }
+    return { kind: 'rejected', reason: shortReason(reason) }
   }
-  if (answer.transaction !== '' && REVERTED.test(reason)) return { kind: 'rejected', reason }
+  if (answer.transaction !== '' && REVERTED.test(reason))
+    return { kind: 'rejected', reason: shortReason(reason) }
   const transaction = answer.transaction === '' ? null : answer.transaction
-  return { kind: 'unknown', detail: reason, transaction }
+  return { kind: 'unknown', detail: shortReason(reason), transaction }
 }
