@@ -78,7 +78,7 @@ export function createHttpFacilitator(
       const answer = await callJson(watching, { config, path: 'settle', timeoutMs, body }).catch(
         cause => {
           if (!sent) throw unavailable(config, 'settle', cause)
-          throw settlementUnknown(config, 'gave no complete answer to a settle', cause)
+          throw settlementUnknown(config, 'gave no complete answer to a settle', { cause })
         },
       )
       return readSettle(config, answer, requirements.network)
@@ -112,7 +112,8 @@ function readSettle(config: FacilitatorConfig, answer: Answer, network: NetworkI
   if (settled === null && NOT_TAKEN_UP.has(answer.status)) {
     throw untrustworthy(config, 'settle', answer)
   }
-  throw settlementUnknown(config, `answered a settle with status ${answer.status} and no proof`)
+  const what = `answered a settle with status ${answer.status} and no proof`
+  throw settlementUnknown(config, what, { transaction: settled?.transaction || null })
 }
 
 interface Call {
@@ -207,9 +208,13 @@ function untrustworthy(config: FacilitatorConfig, operation: string, answer: Ans
   )
 }
 
-function settlementUnknown(config: FacilitatorConfig, what: string, cause?: unknown): Error {
+function settlementUnknown(
+  config: FacilitatorConfig,
+  what: string,
+  known: { readonly cause?: unknown; readonly transaction?: string | null },
+): Error {
   return new SettlementUnknownError(`Facilitator ${config.name} ${what}.`, {
     fix: 'The payment stays claimed until the chain tells whether it moved.',
-    cause,
+    ...known,
   })
 }
