@@ -1,0 +1,32 @@
+import type { FacilitatorConfig } from '../../src/config/gateway-config.ts'
+import { createHttpFacilitator } from '../../src/facilitator/http-client.ts'
+import type { V1Networks } from '../../src/facilitator/v1-translation.ts'
+
+const V1_NAMES = [
+  ['eip155:84532', 'base-sepolia'],
+  ['eip155:8453', 'base'],
+] as const
+
+export const v1Networks: V1Networks = {
+  nameOf: network => V1_NAMES.find(([id]) => id === network)?.[1] ?? null,
+  networkOf: name => V1_NAMES.find(([, given]) => given === name)?.[0] ?? null,
+}
+
+/** A client of the facilitator at `url`, with time-outs long enough for a busy machine. */
+export function connect(url: string, change: Partial<FacilitatorConfig> = {}) {
+  const config = { name: 'test', url, headers: {}, timeoutMs: 10_000, settleTimeoutMs: 10_000 }
+  return createHttpFacilitator({ ...config, ...change }, v1Networks)
+}
+
+/** What `/supported` answers. */
+export function supportedKinds(...kinds: [version: 1 | 2, network: string, scheme?: string][]) {
+  return {
+    kinds: kinds.map(([x402Version, network, scheme = 'exact']) => ({
+      x402Version,
+      scheme,
+      network,
+    })),
+    extensions: [],
+    signers: {},
+  }
+}

@@ -1,0 +1,183 @@
+import { EventEmitter, once } from 'node:events'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import type { Facilitator } from '../../src/facilitator/facilitator.ts'
+import { type SupportWatch, watchSupport } from '../../src/facilitator/support.ts'
+import {
+  answerWith,
+  type StubFacilitator,
+  startStubFacilitator,
+} from '../support/stub-facilitator.ts'
+import { connect, supportedKinds } from './clients.ts'
+
+const sepolia = supportedKinds([2, 'eip155:84532'])
+const mainnet = supportedKinds([2, 'eip155:8453'])
+
+let first: StubFacilitator
+let second: StubFacilitator
+let facilitators: Facilitator[]
+let changes: EventEmitter
+let watches: SupportWatch[]
+
+beforeEach(async () => {
+  first = await startStubFacilitator(answerWith(sepolia))
+  second = await startStubFacilitator(answerWith(mainnet))
+  facilitators = [connect(first.url, { name: 'first' }), connect(second.url, { name: 'second' })]
+  changes = new EventEmitter()
+  watches = []
+})
+afterEach(async () => {
+  vi.useRealTimers()
+  for (const watched of watches) watched.close()
+  await Promise.all([...facilitators, first, second].map(one => one.close()))
+})
+
+function watch(): SupportWatch {
+  const watched = watchSupport(facilitators, () => changes.emit('change'))
+  watches.push(watched)
+  return watched
+}
+
+const networks = (watched: SupportWatch) =>
+  watched.known().map(({ supported }) => supported.kinds[0]?.network)
+
+test('knows all that answered, in the configured order, however fast each was', async () => {
+  const watched = watch()
+  await watched.firstRound
+  expect(networks(watched)).toEqual(['eip155:84532', 'eip155:8453'])
+  expect(watched.known().map(({ facilitator }) => facilitator.name)).toEqual(['first', 'second'])
+  expect(watched.silent()).toEqual([])
+})
+
+test('one that is down does not keep the first round from ending', async () => {
+  first.answer = { kind: 'reset' }
+  const watched = watch()
+  await watched.firstRound
+  expect(networks(watched)).toEqual(['eip155:8453'])
+  expect(watched.silent()).toEqual(['first'])
+})
+
+test('with all of them down, the first round ends too', async () => {
+  first.answer = second.answer = answerWith({ error: 'busy' }, 503)
+  const watched = watch()
+  await watched.firstRound
+  expect(watched.known()).toEqual([])
+  expect(watched.silent()).toEqual(['first', 'second'])
+})
+
+test('one that comes up later is asked again, and its coming up is told', async () => {
+  first.answer = { kind: 'reset' }
+  const watched = watch()
+  await watched.firstRound
+  const cameUp = once(changes, 'change')
+  first.answer = answerWith(sepolia)
+  await cameUp
+  expect(networks(watched)).toEqual(['eip155:84532', 'eip155:8453'])
+  expect(watched.silent()).toEqual([])
+})
+
+test('one that is down is asked less and less often, and never given up', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  const asked: number[] = []
+  const down: Facilitator = {
+    ...facilitators[0],
+    name: 'down',
+    supported: () => {
+      asked.push(Date.now())
+      return Promise.reject(new Error('down'))
+    },
+  } as Facilitator // the others are never called
+  const watched = watchSupport([down], () => {})
+  watches.push(watched)
+  await watched.firstRound
+  const waits: number[] = []
+  for (let round = 0; round < 9; round++) {
+    const before = asked.length
+    let waited = 0
+    while (asked.length === before) {
+      await vi.advanceTimersByTimeAsync(500)
+      waited += 500
+    }
+    waits.push(waited)
+  }
+  expect(waits).toEqual([500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000])
+})
+
+test('a refresh that brings nothing new is not told; a new kind is', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  facilitators.splice(1).map(facilitator => facilitator.close())
+  let supported = { ...sepolia, kinds: [...sepolia.kinds] }
+  const told: unknown[] = []
+  const asked: unknown[] = []
+  const watched = watchSupport(
+    [
+      {
+        ...facilitators[0],
+        name: 'first',
+        supported: async () => {
+          asked.push(supported)
+          return supported
+        },
+      } as Facilitator, // the others are never called
+    ],
+    () => told.push(supported),
+  )
+  watches.push(watched)
+  await watched.firstRound
+  told.length = 0
+  await vi.advanceTimersByTimeAsync(10 * 60_000)
+  expect([asked.length, told.length]).toEqual([2, 0])
+  supported = mainnet
+  await vi.advanceTimersByTimeAsync(10 * 60_000)
+  expect([asked.length, told.length]).toEqual([3, 1])
+  expect(networks(watched)).toEqual(['eip155:8453'])
+})
+
+test('one that fails a refresh keeps its last answer', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  let asked = 0
+  const flaky = {
+    ...facilitators[0],
+    name: 'flaky',
+    supported: async () => {
+      asked += 1
+      if (asked > 1) throw new Error('down')
+      return sepolia
+    },
+  } as Facilitator // the others are never called
+  const watched = watchSupport([flaky], () => {})
+  watches.push(watched)
+  await watched.firstRound
+  await vi.advanceTimersByTimeAsync(10 * 60_000)
+  expect(asked).toBe(2)
+  expect(networks(watched)).toEqual(['eip155:84532'])
+  expect(watched.silent()).toEqual([])
+})
+
+test('after close nobody is asked and nothing is told, even by an answer on its way', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  const answers: ((supported: typeof sepolia) => void)[] = []
+  const slow = {
+    ...facilitators[0],
+    name: 'slow',
+    supported: () => new Promise(resolve => answers.push(resolve)),
+  } as Facilitator // the others are never called
+  let told = 0
+  const watched = watchSupport([slow], () => {
+    told += 1
+  })
+  watched.close()
+  answers[0]?.(sepolia)
+  await watched.firstRound
+  expect(told).toBe(0)
+  expect(vi.getTimerCount()).toBe(0)
+})
+
+test('close ends the timers', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  const ready = { ...facilitators[0], name: 'ready', supported: async () => sepolia } as Facilitator // see above
+  const watched = watchSupport([ready], () => {})
+  await watched.firstRound
+  expect(vi.getTimerCount()).toBe(1)
+  watched.close()
+  expect(vi.getTimerCount()).toBe(0)
+})
