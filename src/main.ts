@@ -6,8 +6,9 @@ const REQUIRED_NODE = 24
 
 const installed = Number(process.versions.node.split('.', 1)[0])
 if (installed < REQUIRED_NODE) {
-  const message = `farebox needs Node.js ${REQUIRED_NODE} or newer, and this is ${process.versions.node}`
-  const fix = `Install Node.js ${REQUIRED_NODE} from https://nodejs.org, or run the container image.`
+  const found = process.versions.node
+  const message = `farebox needs Node.js ${REQUIRED_NODE} or newer, and this is ${found}`
+  const fix = `Install Node.js ${REQUIRED_NODE} from https://nodejs.org, or run the image.`
   const error = { code: 'node_too_old', message, fix }
   const line = process.stdout.isTTY
     ? `${error.code}: ${message}. ${fix}`

@@ -53,7 +53,7 @@ function commanderFailure(error: CommanderError): Failure {
   }
 }
 
-/** Commander repeats what was typed: a header's secret, or a key where an option does not take one. */
+/** Commander repeats what was typed, which may be a header's secret or a key in the wrong place. */
 function withoutValues(message: string): string {
   return message
     .trim()

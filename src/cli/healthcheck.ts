@@ -3,7 +3,7 @@ import { EXIT_FAILED, EXIT_OK, type ExitCode } from './exit-code.ts'
 import { createOutput, type Output } from './output.ts'
 import type { Surroundings } from './surroundings.ts'
 
-/** Below the time-out that the Dockerfile's HEALTHCHECK gives, so that the reason is still printed. */
+/** Below the time-out of the Dockerfile's HEALTHCHECK, so that the reason is still printed. */
 const TIMEOUT_MS = 3000
 
 export function registerHealthcheck(program: Command, surroundings: Surroundings): void {

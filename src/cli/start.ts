@@ -15,7 +15,7 @@ export function registerStart(program: Command, surroundings: Surroundings): voi
     .option('--json', 'print nothing but JSON logs, as when piped')
     .addHelpText(
       'after',
-      '\nSignals: SIGTERM and SIGINT finish what is running and stop, a second SIGINT stops at once,' +
+      '\nSignals: SIGTERM and SIGINT finish what runs and stop, a second SIGINT stops at once,' +
         '\nSIGHUP reads the configuration again.' +
         '\nExit codes: 0 stopped as asked, 1 failed, 2 the configuration has problems.\n',
     )
@@ -34,12 +34,22 @@ interface Place {
 async function start(file: string, { output, env }: Place): Promise<ExitCode> {
   const open = async () => {
     const { startGateway } = await import('../gateway.ts')
-    return startGateway({ configFile: file, watch: true, env, log: output.stdout })
+    const gateway = await startGateway({ configFile: file, watch: true, env, log: output.stdout })
+    const reload = async () => {
+      const reloaded = await gateway.reload()
+      output.note(
+        reloaded.kind === 'reloaded'
+          ? `${file} was read again and is in force.`
+          : `${file} was not taken, what was in force stays:\n${reloaded.problems.join('\n')}`,
+      )
+    }
+    return { url: gateway.url, adminUrl: gateway.adminUrl, reload, close: () => gateway.close() }
   }
   const served = await serveUntilStopped(open, {
     output,
     onStarted: async gateway => {
       if (output.terminal) await greet(gateway, file, { output, env })
+      else output.stdout.write(`${JSON.stringify(listening(gateway))}\n`)
     },
   })
   return served.kind === 'stopped' ? EXIT_OK : reportNotStarted(served.error, output)
@@ -48,6 +58,11 @@ async function start(file: string, { output, env }: Place): Promise<ExitCode> {
 interface Addresses {
   readonly url: string
   readonly adminUrl: string | null
+}
+
+/** In the shape of the gateway's own log, so that whoever started it learns a port of 0 from there. */
+function listening({ url, adminUrl }: Addresses) {
+  return { time: new Date().toISOString(), level: 'info', msg: 'listening', url, adminUrl }
 }
 
 async function greet(gateway: Addresses, file: string, { output, env }: Place): Promise<void> {

@@ -29,7 +29,7 @@ function findOldNode(): string | null {
 const oldNode = findOldNode()
 
 test.skipIf(oldNode === null)(
-  'an old Node is told so in one line, with exit code 1 (skipped where no Node below 24 is installed)',
+  'an old Node is told so in one line, exit code 1 (skipped: no Node below 24 is installed)',
   async () => {
     // What the build emits: the types are gone, the imports are untouched until they run.
     writeFileSync(join(directory, 'main.mjs'), stripTypeScriptTypes(readFileSync(MAIN, 'utf8')))

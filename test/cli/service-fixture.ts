@@ -1,4 +1,4 @@
-/** Run by serve-until-stopped.test.ts in a process of its own: a service that tells what it hears. */
+/** Run by serve-until-stopped.test.ts in its own process: a service that says what it hears. */
 import { createOutput } from '../../src/cli/output.ts'
 import { serveUntilStopped } from '../../src/cli/serve-until-stopped.ts'
 

@@ -67,7 +67,7 @@ const challengeV2 = z.object({
 
 const challengeV1 = z.object({ x402Version: z.literal(1), error: z.string().nullish(), accepts })
 
-/** Ways to move the money that sign one amount for one receiver (x402 specification, scheme exact). */
+/** Transfers that sign one amount for one receiver (x402 specification, scheme exact). */
 const signable = z
   .object({
     assetTransferMethod: z.enum(['eip3009', 'permit2']).nullish(),

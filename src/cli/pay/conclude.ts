@@ -23,11 +23,12 @@ const CHALLENGE_BODY_BYTES_MAX = 1024 * 1024
 export async function conclude(submission: Submission, ending: Ending): Promise<Failure | null> {
   if (submission.kind === 'answered') return concludeAnswer(submission, ending)
   if (submission.kind === 'pending') {
-    const message = `The server still does not know whether the money moved, after ${submission.tries} tries.`
+    const message = `After ${submission.tries} tries it is not known whether the money moved.`
     return fateUnknown('settlement_pending', message, ending)
   }
   if (submission.mayHaveArrived) {
-    const message = `The connection broke after the payment was sent: ${foreignText(submission.reason)}`
+    const reason = foreignText(submission.reason)
+    const message = `The connection broke after the payment was sent: ${reason}`
     return fateUnknown('outcome_unknown', message, ending)
   }
   return {
@@ -93,14 +94,15 @@ async function refusal(answer: WebAnswer, ending: Ending): Promise<Failure> {
 
 function fateUnknown(code: string, message: string, ending: Ending): Failure {
   const { chosen, payer } = ending.purchase
+  const network = chosen.offer.networkId
   return {
     code,
     message,
     fix:
-      `The payment may have been taken. ${expiry(ending)} Before you run this again, look whether ` +
-      `${priceText(chosen.offer, chosen.token)} left ${payer} on ${chosen.offer.networkId}.`,
+      `The payment may have been taken. ${expiry(ending)} Before you run this again, look ` +
+      `whether ${priceText(chosen.offer, chosen.token)} left ${payer} on ${network}.`,
     exitCode: EXIT_FAILED,
-    details: { payer, network: chosen.offer.networkId, validBefore: ending.validBefore },
+    details: { payer, network, validBefore: ending.validBefore },
   }
 }
 

@@ -34,7 +34,7 @@ export async function askConsent(
   if (!options.canAsk) {
     return usageFailure(
       'not_confirmed',
-      `Paying ${priceText(chosen.offer, chosen.token)} needs a yes, and there is no terminal to ask at.`,
+      `Paying ${priceText(chosen.offer, chosen.token)} needs a yes, and there is no terminal.`,
       'Nothing was signed. Pass --yes to pay without being asked; --max still limits the price.',
     )
   }

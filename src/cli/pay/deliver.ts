@@ -18,7 +18,7 @@ export async function writeBody(answer: WebAnswer, stdout: OutputStream): Promis
     return {
       code: 'truncated_body',
       message: `The body broke off: ${error instanceof Error ? error.message : String(error)}`,
-      fix: 'What was printed is incomplete. Ask the seller about it, naming the receipt if you paid.',
+      fix: 'What was printed is incomplete. Ask the seller, and name the receipt if you paid.',
       exitCode: EXIT_FAILED,
     }
   }
@@ -68,9 +68,10 @@ export async function saveReceipt(path: string, receipt: PrintedReceipt): Promis
     await writeFile(path, `${JSON.stringify(receipt)}\n`)
     return null
   } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
     return {
       code: 'receipt_not_written',
-      message: `The receipt could not be written: ${error instanceof Error ? error.message : String(error)}`,
+      message: `The receipt could not be written: ${reason}`,
       fix: 'The payment stands. Keep the receipt that was printed.',
       exitCode: EXIT_FAILED,
     }

@@ -33,8 +33,9 @@ const CONNECT_TIMEOUT_MS = 10_000
 const HEADER_BYTES_MAX = 64 * 1024
 
 /**
- * Sends requests, through HTTP_PROXY and HTTPS_PROXY where they are set. Redirects are not followed:
- * a payment is for the server that asked for it. A body may take as long as it likes (event streams).
+ * Sends requests, through HTTP_PROXY and HTTPS_PROXY where they are set. Redirects are not
+ * followed: a payment is for the server that asked for it. A body may take as long as it likes,
+ * because it may be an event stream.
  */
 export function createSend(): { send: Send; close: () => Promise<void> } {
   const dispatcher = new EnvHttpProxyAgent({

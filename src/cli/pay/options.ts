@@ -102,7 +102,7 @@ export function keySourceOf({ keyEnv, keyFile }: PayOptions): KeySource {
 
 export type BuiltRequest = { readonly kind: 'request'; readonly request: WebRequest } | Failed
 
-/** Puts the request together. `-d @file` reads the file; with data the method is POST by default. */
+/** Puts the request together. `-d @file` reads the file; with data, POST is the default. */
 export async function requestOf(url: URL, options: PayOptions): Promise<BuiltRequest> {
   const body = options.data === undefined ? null : await readData(options.data)
   if (body !== null && 'kind' in body) return body

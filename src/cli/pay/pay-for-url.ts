@@ -90,7 +90,7 @@ async function readQuote(answer: WebAnswer, order: PayOrder): Promise<Quote | Fa
     return failed({
       code: 'malformed_challenge',
       message: `The server answered 402, but it does not say how to pay: ${decoded.reason}.`,
-      fix: 'Nothing was signed. Tell the seller; this server does not follow the x402 specification.',
+      fix: 'Nothing was signed. Tell the seller: this is not what the x402 specification asks for.',
       exitCode: EXIT_FAILED,
     })
   }

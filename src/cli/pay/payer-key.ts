@@ -52,8 +52,8 @@ function noKey(place: string): Failed {
   return usageFailure(
     'no_key',
     `${place} holds no key, so nothing can be signed.`,
-    'Put the private key of the account that pays into FAREBOX_PAYER_KEY, or name another variable ' +
-      'with --key-env, or a file with --key-file.',
+    'Put the private key of the account that pays into FAREBOX_PAYER_KEY, or name another ' +
+      'variable with --key-env, or a file with --key-file.',
   )
 }
 

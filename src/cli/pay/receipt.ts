@@ -44,7 +44,7 @@ const settlement = z.object({
   errorReason: z.string().nullish().catch(null),
 })
 
-/** Reads PAYMENT-RESPONSE (v2) or X-PAYMENT-RESPONSE (v1). Null when there is none that can be read. */
+/** Reads PAYMENT-RESPONSE (v2) or X-PAYMENT-RESPONSE (v1). Null when there is no legible one. */
 export function readSettlement(headers: IncomingHttpHeaders): ReportedSettlement | null {
   const header =
     headerValue(headers, 'payment-response') ?? headerValue(headers, 'x-payment-response')

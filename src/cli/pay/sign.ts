@@ -33,7 +33,7 @@ export async function signPayment(
     maxAmountPerPayment: false,
     allowedAssets: [
       {
-        network: offer.network as ChallengeNetwork, // v1 names are not CAIP-2, and the library takes both
+        network: offer.network as ChallengeNetwork, // v1 names are not CAIP-2
         asset: offer.asset,
         maxAmountPerPayment: limit.toString(),
       },
