@@ -79,7 +79,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const force = await bringIntoForce(config, observer)
   opened.defer(() => force.close())
   const readiness = createReadiness(force, ledger)
-  const admin = config.admin && (await startAdmin({ listen: config.admin, metrics, readiness }))
+  const admin =
+    config.admin &&
+    (await startAdmin({
+      listen: config.admin,
+      metrics: metrics.render,
+      readiness: readiness.report,
+    }))
   opened.defer(() => admin?.close())
   const server = await startServer(force, openHouse({ force, ledger, observer, clock }))
   opened.defer(() => server.drain(force.current.config.server.drainTimeoutMs))

@@ -15,8 +15,7 @@ export async function handleRequest(exchange: Exchange, house: House): Promise<v
   const visit = house.open(exchange)
   const reply = await walk(visit).catch((error: unknown) => answerFailure(error, visit))
   const delivery = await exchange.respond(withCors(reply, visit))
-  await reply.afterDelivery?.(delivery).catch((error: unknown) => house.reportError(error, visit))
-  house.close(visit, reply, delivery)
+  await house.close(visit, reply, delivery)
 }
 
 /** THE CORRIDOR. Every branch is decided here; every room behind it is a straight line. */
@@ -55,7 +54,7 @@ async function walk(visit: Visit): Promise<Reply> {
   const { payment } = check
   visit.payment = payment
 
-  visit.lease = house.leases.take(payment.key)
+  visit.lease = await house.leases.take(payment.key)
   if (visit.lease === null) return problemReply('payment_in_progress')
 
   const purchase = await toPurchase(visit, { route, target: target.full, payment, decoded })

@@ -17,7 +17,7 @@ export interface House {
   readonly unrecoveredBudget: Budget
   readonly clock: Clock
   /** Ends a visit and records it, whatever its end was. */
-  close(visit: Visit, reply: Reply, delivery: Delivery): void
+  close(visit: Visit, reply: Reply, delivery: Delivery): Promise<void>
   /** Told of anything that broke. */
   reportError(error: unknown, visit: Visit): void
 }

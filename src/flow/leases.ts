@@ -2,27 +2,33 @@ import type { PaymentKey } from '../core/payment.ts'
 
 /** Keeps one payment from being worked on twice at once within this process. */
 export interface Leases {
-  /** Null: somebody else holds it. */
-  take(key: PaymentKey): Lease | null
+  /**
+   * Null: somebody else holds it. A holder that has answered its client and only writes that down
+   * is waited for, so that whoever has just been served hears "used", not "in progress".
+   */
+  take(key: PaymentKey): Promise<Lease | null>
 }
 
 export interface Lease {
-  /** A second call changes nothing. */
-  release(): void
+  /** Lets go of the payment once `lastWork` is done. Never rejects for its sake. */
+  endAfter(lastWork: Promise<void>): Promise<void>
 }
 
 /** Bounded by the number of requests in flight. */
 export function createLeases(): Leases {
-  const held = new Set<PaymentKey>()
+  const held = new Map<PaymentKey, { ending: Promise<void> | null }>()
   return {
-    take(key) {
+    async take(key) {
+      const ending = held.get(key)?.ending
+      if (ending) await ending
       if (held.has(key)) return null
-      held.add(key)
-      let released = false
+      const hold: { ending: Promise<void> | null } = { ending: null }
+      held.set(key, hold)
       return {
-        release() {
-          if (!released) held.delete(key)
-          released = true
+        endAfter(lastWork) {
+          const letGo = (): void => void held.delete(key)
+          hold.ending ??= lastWork.then(letGo, letGo)
+          return hold.ending
         },
       }
     },

@@ -41,8 +41,11 @@ export function openHouse({ force, ledger, observer, clock }: HouseParts): House
         upstreamMs: null,
       }
     },
-    close(visit, reply, delivery) {
-      visit.lease?.release()
+    async close(visit, reply, delivery) {
+      const recorded = reply
+        .afterDelivery?.(delivery)
+        .catch((error: unknown) => this.reportError(error, visit))
+      await (visit.lease?.endAfter(recorded ?? Promise.resolve()) ?? recorded)
       visit.leave()
       observer.requestFinished(toRequestFinished(visit, reply, delivery))
     },

@@ -91,7 +91,7 @@ export async function startWorld(
 
 /** The usual configuration: everything that `startWeatherApi` serves, with a price. */
 export function weatherYaml(
-  { facilitator, api }: Pick<World, 'facilitator' | 'api'>,
+  { facilitator, api }: { facilitator: { url: string }; api: { url: string } },
   extra: { readonly server?: string; readonly top?: string; readonly routes?: string } = {},
 ): string {
   return `
