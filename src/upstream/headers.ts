@@ -16,6 +16,7 @@ const HOP_BY_HOP = 'Says something about one connection only (RFC 9110 section 7
 const PAYMENT = 'A payment is for us; who holds its header could spend it.'
 const OURS = 'Only we may say whether money moved.'
 const REBUILT = 'Rebuilt from the peer and the trusted proxies; a client could lie in it.'
+const OTHER_REQUEST = 'Some upstreams obey it instead of the method and target that were priced.'
 
 const DROPPED: Readonly<Record<string, Dropped>> = {
   connection: { from: both, why: HOP_BY_HOP },
@@ -24,6 +25,7 @@ const DROPPED: Readonly<Record<string, Dropped>> = {
   'proxy-authorization': { from: both, why: HOP_BY_HOP },
   'proxy-connection': { from: both, why: HOP_BY_HOP },
   te: { from: both, why: HOP_BY_HOP },
+  trailer: { from: request, why: 'Trailers of a request are not passed on.' },
   'transfer-encoding': { from: both, why: HOP_BY_HOP },
   upgrade: { from: both, why: HOP_BY_HOP },
   expect: { from: request, why: 'Answered by us: we have already asked for the body.' },
@@ -33,20 +35,21 @@ const DROPPED: Readonly<Record<string, Dropped>> = {
   'payment-required': { from: both, why: OURS },
   'payment-response': { from: both, why: OURS },
   'x-payment-response': { from: both, why: OURS },
-  'farebox-payer': { from: both, why: OURS },
-  'farebox-payment-id': { from: both, why: OURS },
-  'farebox-amount': { from: both, why: OURS },
   forwarded: { from: request, why: REBUILT },
-  'x-forwarded-for': { from: request, why: REBUILT },
-  'x-forwarded-host': { from: request, why: REBUILT },
-  'x-forwarded-port': { from: request, why: REBUILT },
-  'x-forwarded-proto': { from: request, why: REBUILT },
   'x-real-ip': { from: request, why: REBUILT },
+  'x-http-method': { from: request, why: OTHER_REQUEST },
+  'x-http-method-override': { from: request, why: OTHER_REQUEST },
+  'x-method-override': { from: request, why: OTHER_REQUEST },
+  'x-rewrite-url': { from: request, why: OTHER_REQUEST },
   'alt-svc': { from: reply, why: 'Would lead the client past us to the upstream.' },
 }
 
-/** Everything under this prefix is ours, whatever names we add one day. */
-const OUR_PREFIX = 'farebox-'
+/** Whole families, whatever names join them one day. */
+const DROPPED_PREFIXES: readonly (Dropped & { readonly prefix: string })[] = [
+  { prefix: 'farebox-', from: both, why: OURS },
+  { prefix: 'x-forwarded-', from: request, why: REBUILT },
+  { prefix: 'x-original-', from: request, why: OTHER_REQUEST },
+]
 
 const DECISIONS_KEPT_MAX = 4096
 
@@ -61,18 +64,20 @@ function createFilter(
     const known = decided.get(name)
     if (known !== undefined) return known
     const canonical = canonicalName(name)
-    const drops =
-      also.has(canonical) ||
-      canonical.startsWith(OUR_PREFIX) ||
-      (Object.hasOwn(DROPPED, canonical) && DROPPED[canonical]?.from.includes(direction) === true)
+    const drops = also.has(canonical) || findDropped(canonical)?.from.includes(direction) === true
     if (decided.size < DECISIONS_KEPT_MAX) decided.set(name, drops)
     return drops
   }
 }
 
-/** Upstreams behind CGI read "X_Payment" and "X-Payment" as one, so we do as well. */
+function findDropped(canonical: string): Dropped | undefined {
+  if (Object.hasOwn(DROPPED, canonical)) return DROPPED[canonical]
+  return DROPPED_PREFIXES.find(({ prefix }) => canonical.startsWith(prefix))
+}
+
+/** Upstreams behind CGI read "X_Payment", "X.Payment" and "X-Payment" as one, so we do as well. */
 function canonicalName(name: string): string {
-  return name.toLowerCase().replaceAll('_', '-')
+  return name.toLowerCase().replaceAll(/[^a-z0-9]/g, '-')
 }
 
 /** Header names that the connection's own header declares to be for this hop only. */
@@ -102,11 +107,16 @@ export interface HeaderRules {
 export function createHeaderRules(ownHeaders: Readonly<Record<string, string>>): HeaderRules {
   const own = Object.entries(ownHeaders).flat()
   const stopsRequest = createFilter('request', Object.keys(ownHeaders))
+  const ownNames = new Set(Object.keys(ownHeaders).map(canonicalName))
   const stopsReply = createFilter('reply', [])
   return {
     forRequest: (rawHeaders, added) => {
       const passed = pass(rawHeaders, stopsRequest)
-      for (const text of added) passed.push(text)
+      for (let index = 0; index < added.length; index += 2) {
+        const name = added[index] ?? ''
+        if (ownNames.size > 0 && ownNames.has(canonicalName(name))) continue
+        passed.push(name, added[index + 1] ?? '')
+      }
       for (const text of own) passed.push(text)
       return passed
     },
