@@ -33,15 +33,48 @@ ${REFUSALS.map(([code, cure]) => `| \`${code}\` | ${cure} |`).join('\n')}
 
 ## What operators get
 
-In logs, and from \`farebox\` on the command line.
+In logs, and from \`farebox\` when it is piped (\`{"error":{"code",…}}\` on standard error).
 
 | code | when |
 |---|---|
 ${operatorErrors()
   .map(({ code, meaning }) => `| \`${code}\` | ${meaning} |`)
   .join('\n')}
+
+On the command line only:
+
+| code | when |
+|---|---|
+${COMMAND_LINE.map(([code, meaning]) => `| \`${code}\` | ${meaning} |`).join('\n')}
 `
 }
+
+/** Codes of the verbs in src/cli. */
+const COMMAND_LINE: readonly (readonly [code: string, meaning: string])[] = [
+  ['usage', 'The command or an option is not one that farebox knows.'],
+  ['internal', 'A defect in farebox.'],
+  ['node_too_old', 'Node.js is older than farebox needs.'],
+  ['unhealthy', 'healthcheck: the gateway did not answer, or not with 200.'],
+  ['over_limit', 'pay: every offer costs more than --max. Nothing was signed.'],
+  ['unknown_token', 'pay: the decimals of the offered token are not known. Nothing was signed.'],
+  ['bad_limit', 'pay: the limit is finer than the token can carry, or not a number.'],
+  ['nothing_payable', 'pay: no offer has a scheme and a network that this program can pay.'],
+  ['bad_data', 'pay: the file after -d @ cannot be read.'],
+  ['no_key', 'pay: no private key was found where it was said to be.'],
+  ['bad_key', 'pay: what was found is not a private key. It is never printed.'],
+  ['not_confirmed', 'pay: paying needs a yes, and there is no terminal to ask at.'],
+  ['declined', 'pay: the answer was no. Nothing was signed.'],
+  ['cannot_sign', 'pay: the payment could not be signed.'],
+  ['receipt_not_writable', 'pay: the file after --receipt cannot be written. Nothing was signed.'],
+  ['receipt_not_written', 'pay: paid, but the receipt could not be written.'],
+  ['malformed_challenge', 'pay: the 402 is not one that the x402 specification allows.'],
+  ['payment_refused', 'pay: the server refused the payment, and says that nothing was charged.'],
+  ['outcome_unknown', 'pay: the payment was sent, and the server does not know its fate.'],
+  ['redirected', 'pay: the server sent us elsewhere. A payment is for the server that asked.'],
+  ['http_status', 'pay: the server answered with an error of its own.'],
+  ['unreachable', 'pay: the server could not be reached.'],
+  ['truncated_body', 'pay: the response broke off in the middle.'],
+]
 
 /** Refusals that we make ourselves; a facilitator may say any other code of the specification. */
 const REFUSALS: readonly (readonly [code: string, cure: string])[] = [

@@ -60,7 +60,9 @@ interface Addresses {
   readonly adminUrl: string | null
 }
 
-/** In the shape of the gateway's own log, so that whoever started it learns a port of 0 from there. */
+/**
+ * In the shape of the gateway's own log, so that whoever started it learns a port of 0 from there.
+ */
 function listening({ url, adminUrl }: Addresses) {
   return { time: new Date().toISOString(), level: 'info', msg: 'listening', url, adminUrl }
 }

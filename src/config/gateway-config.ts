@@ -23,7 +23,9 @@ export interface ListenAddress {
 
 export interface ServerConfig {
   readonly listen: ListenAddress
-  /** Origin without a trailing slash, like "https://api.example.com"; null: built from the request. */
+  /**
+   * Origin without a trailing slash, like "https://api.example.com"; null: built from the request.
+   */
   readonly publicUrl: string | null
   /** CIDR ranges whose X-Forwarded-* headers are believed. */
   readonly trustedProxies: readonly string[]
@@ -58,7 +60,10 @@ export interface FacilitatorConfig {
 
 export interface UpstreamConfig {
   readonly name: string
-  /** Origin, optionally with a base path that is put before the request's ("http://localhost:3000/api"). */
+  /**
+   * Origin, optionally with a base path that is put before the request's
+   * ("http://localhost:3000/api").
+   */
   readonly url: string
   /** Added to every request, over whatever the client sent. */
   readonly headers: Readonly<Record<string, string>>

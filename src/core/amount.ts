@@ -5,7 +5,10 @@ export type ParsedAmount =
   | { readonly kind: 'amount'; readonly atomic: AtomicAmount }
   /** Not a plain decimal number. */
   | { readonly kind: 'not-a-decimal' }
-  /** More digits after the point than the token carries. Refused, because rounding could make it free. */
+  /**
+   * More digits after the point than the token carries. Refused, because rounding could make it
+   * free.
+   */
   | { readonly kind: 'too-precise' }
 
 const PLAIN_DECIMAL = /^(\d{1,30})(?:\.(\d{1,36}))?$/

@@ -1,8 +1,8 @@
 /**
  * The words of the house.
  *
- * *route* what the YAML lists · *offer* one way to pay for it · *challenge* the 402 · *payment* what
- * the client signed · *payment key* what makes it unique · *claim* our hold on a payment ·
+ * *route* what the YAML lists · *offer* one way to pay for it · *challenge* the 402 · *payment*
+ * what the client signed · *payment key* what makes it unique · *claim* our hold on a payment ·
  * *settlement* what the chain says · *receipt* what the client gets · *snapshot* one immutable
  * compiled configuration.
  */

@@ -9,7 +9,9 @@ export interface Exchange {
   readonly rawTarget: string
   /** Names and values in turn, as they came on the wire. */
   readonly rawHeaders: readonly string[]
-  /** The authority that the client asked for ("api.example.com"); null unless there is exactly one. */
+  /**
+   * The authority that the client asked for ("api.example.com"); null unless there is exactly one.
+   */
   readonly host: string | null
   /** "https://api.example.com": from `publicUrl`, else from the request as trusted proxies say. */
   readonly origin: string
@@ -31,7 +33,10 @@ export interface Exchange {
   /** True once the client has gone away. */
   readonly clientGone: boolean
 
-  /** Calls back once, when the client goes away before its response is complete. Returns an unsubscribe. */
+  /**
+   * Calls back once, when the client goes away before its response is complete. Returns an
+   * unsubscribe.
+   */
   onClientGone(callback: () => void): () => void
 
   /** Writes the reply. Resolves when its last byte is handed over, or cannot be. */
@@ -42,7 +47,9 @@ export type ReadBody =
   | { readonly kind: 'whole'; readonly bytes: Buffer }
   | { readonly kind: 'stream'; readonly stream: Readable; readonly length: number | null }
 
-/** What the client gets. Header names and values stand in turn, as node:http's writeHead takes them. */
+/**
+ * What the client gets. Header names and values stand in turn, as node:http's writeHead takes them.
+ */
 export interface Reply {
   readonly status: number
   readonly headers: readonly string[]
@@ -55,7 +62,9 @@ export interface Reply {
 
 /** A body that arrives as the upstream sends it. Nothing flows until `pipeTo` is called. */
 export interface ReplyStream {
-  /** Streams to the client with back-pressure. Resolves when the last byte is handed over, or not. */
+  /**
+   * Streams to the client with back-pressure. Resolves when the last byte is handed over, or not.
+   */
   pipeTo(sink: ReplySink): Promise<Delivery>
   /** Throws the body away and aborts the upstream's request. */
   cancel(): void

@@ -30,7 +30,9 @@ function digest(bytes: Buffer): string {
   return bytes.length === 0 ? '' : createHash('sha256').update(bytes).digest('base64url')
 }
 
-/** A stable name for a payment that reveals nothing: what the upstream may use as idempotency key. */
+/**
+ * A stable name for a payment that reveals nothing: what the upstream may use as idempotency key.
+ */
 export function paymentId(payment: Payment): string {
   return createHash('sha256').update(payment.key).digest('base64url').slice(0, 22)
 }

@@ -20,10 +20,15 @@ export interface Purchase {
   readonly fingerprint: Fingerprint
 }
 
-/** Bodies up to this long are part of what a payment is spent on; longer ones by their length only. */
+/**
+ * Bodies up to this long are part of what a payment is spent on; longer ones by their length only.
+ */
 const DIGESTED_BODY_BYTES_MAX = 64 * 1024
 
-/** What a chain and a facilitator need between a settle's start and its block (@x402/evm asks for 6). */
+/**
+ * What a chain and a facilitator need between a settle's start and its block (@x402/evm asks for
+ * 6).
+ */
 const SETTLE_MARGIN_SECONDS = 6
 
 /** How long a crashed process's claim stays held beyond the longest it could have worked. */

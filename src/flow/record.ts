@@ -3,7 +3,9 @@ import type { Delivery, Reply } from './exchange.ts'
 import { paymentId } from './fingerprint.ts'
 import type { Visit } from './house.ts'
 
-/** What logs and metrics learn of a request. Never a path's query, a header or a payment's bytes. */
+/**
+ * What logs and metrics learn of a request. Never a path's query, a header or a payment's bytes.
+ */
 export function toRequestFinished(visit: Visit, reply: Reply, delivery: Delivery): RequestFinished {
   const { exchange, route, upstreamMs } = visit
   return {

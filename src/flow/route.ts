@@ -25,7 +25,9 @@ export type RoutePrice =
   | { readonly kind: 'unpayable' }
   | {
       readonly kind: 'paid'
-      /** What a payment may be for now: today's offers, and those quoted shortly before a reload. */
+      /**
+       * What a payment may be for now: today's offers, and those quoted shortly before a reload.
+       */
       offersAt(now: UnixMs): readonly Offer[]
       readonly challenge: Challenge
     }

@@ -70,7 +70,9 @@ export function createClientAddressReader(trustedProxies: readonly string[]): Cl
   }
 }
 
-/** Node writes IPv4 peers of a dual-stack socket as "::ffff:192.0.2.7", and adds zones ("%eth0"). */
+/**
+ * Node writes IPv4 peers of a dual-stack socket as "::ffff:192.0.2.7", and adds zones ("%eth0").
+ */
 function canonicalPeer(peer: string): string {
   if (!peer.includes(':')) return peer
   if (peer.startsWith('::ffff:') && peer.includes('.')) return peer.slice(7)

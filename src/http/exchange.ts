@@ -152,7 +152,9 @@ export class NodeExchange implements Exchange {
 
 const NO_VALUES: readonly string[] = []
 
-/** Null unless there is exactly one well-formed Host: two of them are two requests to two parsers. */
+/**
+ * Null unless there is exactly one well-formed Host: two of them are two requests to two parsers.
+ */
 function readHost(values: readonly string[]): string | null {
   const [host] = values
   return host !== undefined && values.length === 1 && AUTHORITY.test(host) ? host : null

@@ -43,8 +43,9 @@ export function canonicalText(raw: string, part: TargetPart): CanonicalText {
 
 /**
  * A canonical path or segment as routes are compared by: ":" and "%3A" are the same here, likewise
- * for every other character that may stand bare in a segment. Most upstreams decode before they route, so telling the two
- * apart would let a request for a priced path pass as one for a cheaper route.
+ * for every other character that may stand bare in a segment. Most upstreams decode before they
+ * route, so telling the two apart would let a request for a priced path pass as one for a cheaper
+ * route.
  */
 export function comparablePath(path: string): string {
   if (!path.includes('%')) return path
@@ -80,7 +81,9 @@ function isControl(code: number): boolean {
   return code < 0x20 || code === 0x7f
 }
 
-/** Overlong forms of "/" and "." are not UTF-8, but lenient decoders take them for the real thing. */
+/**
+ * Overlong forms of "/" and "." are not UTF-8, but lenient decoders take them for the real thing.
+ */
 function isUtf8(text: string): boolean {
   if (!/%[89A-F]/.test(text)) return true
   try {

@@ -30,8 +30,8 @@ export const TARGET_BYTES_MAX = 8192
 export const SEGMENTS_MAX = 128
 
 /**
- * Targets that are canonical as they stand, which is nearly all of them: no escape in the path, none
- * of an unreserved character in the query, and no segment that begins with "." or ";". Each
+ * Targets that are canonical as they stand, which is nearly all of them: no escape in the path,
+ * none of an unreserved character in the query, and no segment that begins with "." or ";". Each
  * alternative begins with another character, so that matching takes linear time.
  */
 const ORDINARY =

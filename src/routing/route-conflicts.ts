@@ -152,7 +152,9 @@ function addJoined(
   }
 }
 
-/** Index entries of the routes that one of these methods reaches too. HEAD also reaches GET routes. */
+/**
+ * Index entries of the routes that one of these methods reaches too. HEAD also reaches GET routes.
+ */
 function methodsInCommon(method: string | null): readonly string[] {
   if (method === null) return ['any']
   if (method === 'GET') return ['GET', 'HEAD', 'every']

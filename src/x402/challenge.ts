@@ -43,7 +43,9 @@ const URL_MARK = '\ufdd0url\ufdd0'
 const ERROR_MARK = '\ufdd0error\ufdd0'
 const MARKS = /\ufdd0(?:url|error)\ufdd0/
 
-/** Finished answers of all routes, so that a hot URL is built once. Bounded: callers choose URLs. */
+/**
+ * Finished answers of all routes, so that a hot URL is built once. Bounded: callers choose URLs.
+ */
 export type ChallengeCache = Map<string, ChallengeAnswer>
 
 const ANSWERS_KEPT_MAX = 2048

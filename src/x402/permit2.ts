@@ -18,7 +18,9 @@ const EXACT_PROXY = '0x402085c248eea27d92e8b30b2c58ed07f9e20001'
 const TOKEN_PERMISSIONS = 'TokenPermissions(address token,uint256 amount)'
 const WITNESS = 'Witness(address to,uint256 validAfter)'
 
-/** Permit2's witness type string, as the proxy signs it (@x402/evm 2.27.0 `permit2WitnessTypes`). */
+/**
+ * Permit2's witness type string, as the proxy signs it (@x402/evm 2.27.0 `permit2WitnessTypes`).
+ */
 const PERMIT_TYPE = typeHash(
   'PermitWitnessTransferFrom(TokenPermissions permitted,address spender,uint256 nonce,' +
     `uint256 deadline,Witness witness)${TOKEN_PERMISSIONS}${WITNESS}`,

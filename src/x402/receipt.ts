@@ -2,7 +2,10 @@ import type { NetworkId, Receipt } from '../core/payment.ts'
 import { encodeBase64Json } from './base64.ts'
 import type { X402Version } from './decode-payment.ts'
 
-/** What a settlement header says when money moved, or may have (x402 specification, SettlementResponse). */
+/**
+ * What a settlement header says when money moved, or may have (x402 specification,
+ * SettlementResponse).
+ */
 export type SettlementNotice =
   | { readonly kind: 'settled'; readonly receipt: Receipt }
   | {

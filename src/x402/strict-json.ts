@@ -30,7 +30,9 @@ export function parseStrictJson(text: string, depthMax: number): StrictJson {
   }
 }
 
-/** One pass that knows strings and nesting only; whether the rest is JSON is for JSON.parse to say. */
+/**
+ * One pass that knows strings and nesting only; whether the rest is JSON is for JSON.parse to say.
+ */
 function findFlaw(text: string, depthMax: number): JsonFlaw | null {
   const namesSeen: (Set<string> | null)[] = []
   for (let index = 0; index < text.length; index++) {

@@ -43,9 +43,7 @@ test('metrics count requests, payments, revenue, facilitator calls and ledger ro
   )
   expect(text).toMatch(/farebox_payments_total\{.*asset="USDC".*outcome="paid".*\} 1/)
   expect(text).toMatch(/farebox_revenue_token_units_total\{.*asset="USDC".*\} 0\.001/)
-  expect(text).toMatch(
-    /farebox_facilitator_duration_seconds_count\{.*operation="settle".*\} 1/,
-  )
+  expect(text).toMatch(/farebox_facilitator_duration_seconds_count\{.*operation="settle".*\} 1/)
   expect(text).toMatch(/farebox_ledger_rows\{state="delivered"\} 1/)
   expect(text).toMatch(/farebox_ledger_rows\{state="released"\} 1/)
   expect(text).toMatch(/farebox_build_info\{.*version="0\.1\.0"/)

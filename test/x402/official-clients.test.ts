@@ -61,7 +61,9 @@ function receive(headers: Headers, offers: readonly Offer[]) {
 
 const offer = createOffer()
 
-/** A token that the official client knows and pays by Permit2 (@x402/evm 2.27.0, default assets). */
+/**
+ * A token that the official client knows and pays by Permit2 (@x402/evm 2.27.0, default assets).
+ */
 const megaUsd = createPermit2Offer({
   network: 'eip155:4326',
   asset: '0xFAfDdbb3FC7688494971a79cc65DCa3EF82079E7',
