@@ -173,6 +173,18 @@ describe('a settle that was never written to a connection settles nothing', () =
     silent.close()
   })
 
+  test('because every connection was busy, and it is not sent behind our back later', async () => {
+    const facilitator = client({ timeoutMs: 400, settleTimeoutMs: 100 })
+    const busy = Array.from({ length: 64 }, () => operations.verify(facilitator).catch(() => null))
+    const error = await operations.settle(facilitator).catch((given: unknown) => given)
+    expect(error).toBeInstanceOf(FacilitatorUnavailableError)
+    await Promise.all(busy)
+    // Ends once every request that still waited for a connection was sent or dropped.
+    await facilitator.close()
+    opened.splice(opened.indexOf(facilitator), 1)
+    expect(stub.requests.map(({ path }) => path)).not.toContain('/settle')
+  })
+
   test('because its certificate is not trusted', async () => {
     // Plain HTTP where TLS is expected fails in the handshake, as an untrusted certificate does.
     const error = await failure('settle', {}, stub.url.replace('http:', 'https:'))
