@@ -71,13 +71,14 @@ function compilePrice(
     .map(offer => (config.settle === 'before-upstream' ? settledUpFront(offer) : offer))
   const quotes = createQuotes(offers, previous?.quotes.get(config.key) ?? null, now)
   shared.quotes.set(config.key, quotes)
-  if (offers.length === 0) return { kind: 'unpayable' }
+  const { offersAt } = quotes
+  if (offers.length === 0) return { kind: 'paid', offersAt, challenge: null }
   const resource = {
     ...(config.description === null ? {} : { description: config.description }),
     ...(config.mimeType === null ? {} : { mimeType: config.mimeType }),
   }
   const challenge = createChallenge({ key: config.key, cache: shared.cache }, offers, resource)
-  return { kind: 'paid', offersAt: quotes.offersAt, challenge }
+  return { kind: 'paid', offersAt, challenge }
 }
 
 /** Tells the client that it pays before the work is done (@x402/core 2.27.0, payment flows). */

@@ -7,7 +7,7 @@ import type { Exchange, Reply } from './exchange.ts'
 import { forwardFree } from './forward.ts'
 import type { House, Visit } from './house.ts'
 import { claimRequest, timeLeft, toPurchase } from './purchase.ts'
-import { answerFailure, notListed, paymentRequired } from './refusals.ts'
+import { answerFailure, badTarget, isTooLong, notListed, paymentRequired } from './refusals.ts'
 import { answerKnown, sell } from './sell.ts'
 
 /** Every request walks this way; whatever happens on it, it is answered, delivered and recorded. */
@@ -22,10 +22,9 @@ export async function handleRequest(exchange: Exchange, house: House): Promise<v
 async function walk(visit: Visit): Promise<Reply> {
   const { exchange, house, snapshot } = visit
 
+  if (exchange.host === null) return problemReply('bad_request_target', { detail: 'bad-host' })
   const target = readRequestTarget(exchange.rawTarget, exchange.host)
-  if (target.kind === 'ambiguous') {
-    return problemReply('bad_request_target', { detail: target.reason })
-  }
+  if (target.kind === 'ambiguous') return badTarget(target.reason)
   const preflight = answerPreflight(exchange, snapshot, target.path)
   if (preflight !== null) return preflight
 
@@ -33,23 +32,17 @@ async function walk(visit: Visit): Promise<Reply> {
   if (match.kind !== 'route') return notListed(match)
   const route = match.value
   visit.route = route
-  if ((exchange.bodyLength ?? 0) > visit.config.server.limits.bodyBytes)
-    return problemReply('body_too_large')
+  if (isTooLong(exchange.bodyLength, visit)) return problemReply('body_too_large')
 
   const { price } = route
   if (price.kind === 'free') return forwardFree(visit, route, target.full)
-  if (price.kind === 'unpayable') return problemReply('facilitator_unavailable')
-
   const decoded = decodePayment(exchange.headerValues)
   if (decoded.kind === 'absent') return paymentRequired(price, visit, target.path)
   if (decoded.kind === 'malformed') {
     return problemReply('malformed_payment', { detail: decoded.reason })
   }
-  const check = checkLocally(
-    decoded.presented,
-    price.offersAt(visit.startedAt),
-    timeLeft(visit, route),
-  )
+  const offers = price.offersAt(visit.startedAt)
+  const check = checkLocally(decoded.presented, offers, timeLeft(visit, route))
   if (check.kind === 'refused') return paymentRequired(price, visit, target.path, check.reason)
   const { payment } = check
   visit.payment = payment
@@ -60,6 +53,7 @@ async function walk(visit: Visit): Promise<Reply> {
   const purchase = await toPurchase(visit, { route, target: target.full, payment, decoded })
   const known = await house.ledger.recall(claimRequest(purchase))
   if (known.kind !== 'unclaimed') return answerKnown(purchase, known)
+  if (check.kind === 'stale') return paymentRequired(price, visit, target.path, check.reason)
 
   if (payment.signature === 'not-recovered' && !house.unrecoveredBudget.take()) {
     return problemReply('verification_budget_spent')

@@ -3,11 +3,21 @@ import {
   RequestBodyTooLargeError,
   StoreUnavailableError,
 } from '../errors.ts'
+import type { AmbiguousTarget } from '../routing/request-target.ts'
 import { NOT_PAID } from '../x402/challenge.ts'
 import { problemReply } from './answers.ts'
 import type { Reply } from './exchange.ts'
 import type { Visit } from './house.ts'
 import type { RouteMatch, RoutePrice } from './route.ts'
+
+export function badTarget(reason: AmbiguousTarget): Reply {
+  const code = reason === 'too-long' ? 'target_too_long' : 'bad_request_target'
+  return problemReply(code, { detail: reason })
+}
+
+export function isTooLong(bodyLength: number | null, { config }: Visit): boolean {
+  return bodyLength !== null && bodyLength > config.server.limits.bodyBytes
+}
 
 export function notListed(match: Exclude<RouteMatch, { kind: 'route' }>): Reply {
   if (match.kind === 'no-such-route') return problemReply('no_such_route')
@@ -25,6 +35,8 @@ export function paymentRequired(
   path: string,
   reason: string = NOT_PAID,
 ): Reply {
+  // Nobody is known who could take the money: asking for it would be asking for nothing.
+  if (price.challenge === null) return problemReply('facilitator_unavailable')
   // Without the query: it may hold secrets, and a challenge travels to facilitators and indexes.
   const { body, paymentRequired } = price.challenge.answer(visit.exchange.origin + path, reason)
   return {

@@ -21,15 +21,14 @@ export interface Route {
 
 export type RoutePrice =
   | { readonly kind: 'free' }
-  /** Priced, but no facilitator is known that could take the money. */
-  | { readonly kind: 'unpayable' }
   | {
       readonly kind: 'paid'
       /**
        * What a payment may be for now: today's offers, and those quoted shortly before a reload.
        */
       offersAt(now: UnixMs): readonly Offer[]
-      readonly challenge: Challenge
+      /** Null: no facilitator is known that could take the money. */
+      readonly challenge: Challenge | null
     }
 
 export interface RouteCors {

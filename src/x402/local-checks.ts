@@ -1,10 +1,12 @@
 import { getAddress } from 'viem'
+import { atomicAmount } from '../core/amount.ts'
 import { type Offer, type Payment, paymentKey } from '../core/payment.ts'
 import type { PresentedPayment } from './decode-payment.ts'
 import { recoverSigner } from './eip712.ts'
 import { eip3009 } from './eip3009.ts'
 import { permit2 } from './permit2.ts'
 import type { SignedTransfer, TransferMethod } from './signed-transfer.ts'
+import { evmAddress } from './wire.ts'
 
 /** Why a payment is refused without asking anybody (x402 specification v2, "Error codes"). */
 export type RefusalReason =
@@ -20,31 +22,43 @@ export type RefusalReason =
 export type LocalCheck =
   | { readonly kind: 'passed'; readonly payment: Payment }
   | { readonly kind: 'refused'; readonly reason: RefusalReason }
+  /**
+   * Refused as well, unless the ledger knows it: it may have been taken in time and at the price of
+   * then, and its settlement be pending or its response still owed.
+   */
+  | { readonly kind: 'stale'; readonly reason: RefusalReason; readonly payment: Payment }
+
+interface Time {
+  /** Unix seconds. */
+  readonly nowSeconds: number
+  /** How long the payment must still be good for: the upstream's time-out, and a settlement. */
+  readonly headroomSeconds: number
+}
 
 const TRANSFER_METHODS: Record<Offer['transferMethod'], TransferMethod> = { eip3009, permit2 }
 
 /**
  * Refutes all that can be refuted without asking anybody: that it pays one of our offers, in full,
  * to us, in time. No facilitator's word outweighs a refusal.
- *
- * @param nowSeconds      Unix seconds.
- * @param headroomSeconds How long the payment must still be good for: the upstream's time-out, plus
- *                        what a settlement takes.
  */
 export function checkLocally(
   presented: PresentedPayment,
   offers: readonly Offer[],
-  time: { readonly nowSeconds: number; readonly headroomSeconds: number },
+  time: Time,
 ): LocalCheck {
   const meant = findOffers(presented, offers)
-  if (!Array.isArray(meant)) return { kind: 'refused', reason: meant }
+  if (!Array.isArray(meant)) return refused(meant, readWithoutOffer(presented))
   const checks = meant.map(offer => checkAgainst(presented, offer, time))
   // Version 1 does not name the token: where several share a network, the signature tells which.
   const best =
     checks.find(check => check.kind === 'passed' && check.payment.signature === 'recovered') ??
     checks.find(check => check.kind === 'passed') ??
     checks[0]
-  return best ?? { kind: 'refused', reason: 'invalid_payment_requirements' }
+  return best ?? refused('invalid_payment_requirements', null)
+}
+
+function refused(reason: RefusalReason, payment: Payment | null): LocalCheck {
+  return payment === null ? { kind: 'refused', reason } : { kind: 'stale', reason, payment }
 }
 
 function findOffers(
@@ -68,23 +82,32 @@ function findOffers(
   return exact.length === 0 ? 'invalid_payment_requirements' : exact
 }
 
-function checkAgainst(
-  presented: PresentedPayment,
-  offer: Offer,
-  time: { readonly nowSeconds: number; readonly headroomSeconds: number },
-): LocalCheck {
+function checkAgainst(presented: PresentedPayment, offer: Offer, time: Time): LocalCheck {
   const transfer = TRANSFER_METHODS[offer.transferMethod].read(presented.payload, offer)
-  if (transfer === null) return { kind: 'refused', reason: 'invalid_payload' }
+  if (transfer === null) return refused('invalid_payload', null)
   const reason = refute(transfer, offer, time)
-  if (reason !== null) return { kind: 'refused', reason }
-  return { kind: 'passed', payment: toPayment(presented, offer, transfer) }
+  const payment = toPayment(presented, offer, transfer)
+  return reason === null ? { kind: 'passed', payment } : refused(reason, payment)
 }
 
-function refute(
-  transfer: SignedTransfer,
-  offer: Offer,
-  time: { readonly nowSeconds: number; readonly headroomSeconds: number },
-): RefusalReason | null {
+/** Reads a payment for an offer that we do not make, or no longer, as the client tells of it. */
+function readWithoutOffer(presented: PresentedPayment): Payment | null {
+  const { accepted, payload } = presented
+  if (accepted === null || !/^eip155:[1-9]\d{0,17}$/.test(accepted.network)) return null
+  if (!evmAddress.safeParse(accepted.asset).success) return null
+  const offer: Offer = {
+    requirements: accepted,
+    amount: atomicAmount(BigInt(accepted.amount)),
+    symbol: accepted.asset,
+    decimals: 0,
+    transferMethod: 'permit2Authorization' in payload ? 'permit2' : 'eip3009',
+    v1Network: null,
+  }
+  const transfer = TRANSFER_METHODS[offer.transferMethod].read(payload, offer)
+  return transfer === null ? null : toPayment(presented, offer, transfer)
+}
+
+function refute(transfer: SignedTransfer, offer: Offer, time: Time): RefusalReason | null {
   const { requirements } = offer
   if (transfer.payTo !== requirements.payTo.toLowerCase()) {
     return 'invalid_exact_evm_payload_recipient_mismatch'

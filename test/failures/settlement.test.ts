@@ -70,7 +70,10 @@ describe('a settle whose fate is not known', () => {
     expect(states()).toEqual(['unknown'])
     expect(await earned()).toBe(1_000n)
 
+    // Not even when it has become too late to settle it, or the price has changed since.
     fault = {}
+    await gateway.write(weatherYaml(world).replace('$0.001', '$0.002'))
+    await gateway.reload()
     const again = await pay(url, payment)
     expect(again.status).toBe(503)
     expect(await codeOf(again)).toBe('settlement_pending')

@@ -1,6 +1,7 @@
 import { getAddress } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
 import { describe, expect, test } from 'vitest'
+import { atomicAmount } from '../../src/core/amount.ts'
 import type { Offer, Payment } from '../../src/core/payment.ts'
 import { buyer, publicTestKey, seller } from '../support/accounts.ts'
 import {
@@ -99,11 +100,30 @@ test.each([
     'invalid_exact_evm_payload_authorization_valid_before',
   ],
 ])('%s is refused', (_, payload, reason) => {
-  expect(check(payload, [offer])).toEqual({ kind: 'refused', reason })
+  expect(check(payload, [offer])).toMatchObject({ reason })
+})
+
+test.each([
+  ['that has ended', authorize({ validBefore: '1' }), [offer]],
+  ['at a price of yesterday', signed, [{ ...offer, amount: atomicAmount(7n) }]],
+  ['for an offer that is gone', signed, []],
+])('a refused payment %s can still be looked up in the ledger', (_, payload, offers) => {
+  expect(check(payload, offers)).toMatchObject({
+    kind: 'stale',
+    payment: { key: passed(signed).key, payer: buyer.address },
+  })
+})
+
+test.each([
+  ['no known payload', { ...signed, payload: {} }],
+  ['a network that is no chain id', accept({ network: 'eip155:x' })],
+  ['an asset that is no address', accept({ asset: 'USDC' })],
+])('a refused payment with %s has nothing to look up', (_, payload) => {
+  expect(check(payload, [])).toMatchObject({ kind: 'refused' })
 })
 
 test('without an offer there is nothing to pay', () => {
-  expect(check(signed, [])).toEqual({ kind: 'refused', reason: 'invalid_network' })
+  expect(check(signed, [])).toMatchObject({ reason: 'invalid_network' })
 })
 
 describe('Permit2', async () => {
@@ -146,7 +166,7 @@ describe('Permit2', async () => {
     ['another spender', { spender: stranger }, 'invalid_payload'],
   ])('%s is refused', (_, change, reason) => {
     const changed = permitWith(authorization => Object.assign(authorization, change))
-    expect(check(changed, [permitOffer])).toEqual({ kind: 'refused', reason })
+    expect(check(changed, [permitOffer])).toMatchObject({ reason })
   })
 })
 
