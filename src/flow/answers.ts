@@ -49,6 +49,15 @@ export function withHeaders(reply: Reply, added: readonly string[]): Reply {
   return { ...reply, headers: [...reply.headers, ...added] }
 }
 
+/** One directive, with whatever stands in its quotes (RFC 9111 section 5.2). */
+const DIRECTIVE = /[^\s,="]+(?:\s*=\s*(?:"(?:\\.|[^"\\])*"|[^\s,"]*))?/g
+
+/** Not for a response that one client paid for: it would be kept for others. */
+const SHARING = /^(?:public|private|s-maxage)\b/i
+
+/** Fields that some shared caches obey instead of Cache-Control (RFC 9213 section 2). */
+const TARGETED = /^(?:[\w-]+-)?(?:cdn-cache-control|surrogate-control)$/i
+
 /**
  * Merges `private` into Cache-Control, so that no shared cache hands a paid response or its receipt
  * to somebody who did not pay (RFC 9111 section 5.2.2.7).
@@ -59,11 +68,9 @@ export function asPrivate(headers: readonly string[]): string[] {
   for (let index = 0; index < headers.length; index += 2) {
     const name = headers[index] ?? ''
     const value = headers[index + 1] ?? ''
-    if (name.toLowerCase() !== 'cache-control') kept.push(name, value)
-    else directives.push(...value.split(',').map(directive => directive.trim()))
+    if (name.toLowerCase() === 'cache-control') directives.push(...(value.match(DIRECTIVE) ?? []))
+    else if (!TARGETED.test(name)) kept.push(name, value)
   }
-  const others = directives.filter(
-    directive => directive !== '' && !/^(public|private|s-maxage)\b/i.test(directive),
-  )
+  const others = directives.filter(directive => !SHARING.test(directive))
   return [...kept, 'Cache-Control', ['private', ...others].join(', ')]
 }

@@ -15,7 +15,9 @@ export function createBudget(
   return {
     take() {
       const now = clock()
-      saved = Math.min(burst, saved + ((now - countedAt) / 1000) * perSecond)
+      // A clock that was set back must not take away what was saved up.
+      const elapsedSeconds = Math.max(0, now - countedAt) / 1000
+      saved = Math.min(burst, saved + elapsedSeconds * perSecond)
       countedAt = now
       if (saved < 1) return false
       saved -= 1

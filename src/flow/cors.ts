@@ -58,14 +58,12 @@ export function withCors(reply: Reply, visit: Visit): Reply {
   const cors = visit.route?.cors ?? null
   if (cors === null) return reply
   const [origin] = visit.exchange.headerValues('origin')
-  if (origin === undefined) return reply
-  const allowed = originHeaders(cors, origin)
+  if (origin === undefined && cors.anyOrigin) return reply
   const kept = withoutCors(reply.headers)
-  if (allowed === null) return { ...reply, headers: kept }
-  return {
-    ...reply,
-    headers: [...kept, ...allowed, 'Access-Control-Expose-Headers', EXPOSED],
-  }
+  const allowed = origin === undefined ? null : originHeaders(cors, origin)
+  // Also where nothing is allowed: a cache must not give this reply to a page that is.
+  if (allowed === null) return { ...reply, headers: [...kept, 'Vary', 'Origin'] }
+  return { ...reply, headers: [...kept, ...allowed, 'Access-Control-Expose-Headers', EXPOSED] }
 }
 
 function originHeaders(cors: RouteCors, origin: string): string[] | null {
