@@ -1,0 +1,111 @@
+import type { NetworkId } from '../core/payment.ts'
+
+/** One request has ended, whatever its end. Carries no header, no query and no payment's bytes. */
+export interface RequestFinished {
+  readonly requestId: string
+  /** Route key as the YAML writes it; null: no route matched. */
+  readonly route: string | null
+  readonly method: string
+  readonly status: number
+  /** A code from a fixed set, like "paid" or "payment_required"; never built from what was sent. */
+  readonly outcome: string
+  readonly durationMs: number
+  readonly clientAddress: string
+  readonly payment?: PaymentSeen
+  /** Until the upstream's head arrived; absent when it was not asked. */
+  readonly upstreamMs?: number
+}
+
+/** What became of the payment that came with a request. */
+export interface PaymentSeen {
+  readonly id: string
+  readonly network: NetworkId
+  /** Ticker ("USDC"). */
+  readonly asset: string
+  /** Atomic units. */
+  readonly amount: bigint
+  readonly decimals: number
+  readonly payer: string
+  /** Hash; null when none is known. */
+  readonly transaction: string | null
+  /** A code from a fixed set. */
+  readonly outcome: string
+  /**
+   * True when this request's own settle moved the money. False when an earlier settle is redeemed
+   * or a used payment is shown again, which would otherwise be counted as revenue twice.
+   */
+  readonly charged: boolean
+}
+
+/** A facilitator has answered, or was given up. */
+export interface FacilitatorAnswered {
+  /** What the configuration calls it. */
+  readonly facilitator: string
+  readonly operation: 'verify' | 'settle' | 'supported'
+  /** A code from a fixed set; "no_answer" when there was none that can be trusted. */
+  readonly outcome: string
+  readonly durationMs: number
+}
+
+export interface ConfigReloaded {
+  /** False: the file was bad and the old configuration stays in force. */
+  readonly ok: boolean
+  /** What was wrong, each with its place and cure; empty when `ok`. */
+  readonly problems: readonly string[]
+}
+
+export interface ErrorReported {
+  readonly error: unknown
+  /** Null when it happened outside of a request. */
+  readonly requestId: string | null
+}
+
+/** Told of what happens. Must be quick and must not throw; nothing waits for it. */
+export interface GatewayObserver {
+  requestFinished(event: RequestFinished): void
+  facilitatorAnswered(event: FacilitatorAnswered): void
+  configReloaded(event: ConfigReloaded): void
+  /** Something broke: an outcome that nobody expected. */
+  errorReported(event: ErrorReported): void
+}
+
+/**
+ * Tells several observers in turn; each implements what it cares for. One that throws is warned of
+ * once and does not keep the others, or the request, from going on.
+ */
+export function combineObservers(
+  ...observers: readonly Partial<GatewayObserver>[]
+): GatewayObserver {
+  const warnOnce = createWarnOnce()
+  const all = <K extends keyof GatewayObserver>(name: K): GatewayObserver[K] => {
+    const interested = observers.filter(observer => observer[name] !== undefined)
+    const tell = (event: Parameters<GatewayObserver[K]>[0]): void => {
+      for (const observer of interested) {
+        try {
+          const listener = observer[name] as (told: typeof event) => void // the filter found it
+          listener.call(observer, event)
+        } catch (error) {
+          warnOnce(observer, error)
+        }
+      }
+    }
+    return tell as GatewayObserver[K] // TypeScript cannot see that K names one listener
+  }
+  return {
+    requestFinished: all('requestFinished'),
+    facilitatorAnswered: all('facilitatorAnswered'),
+    configReloaded: all('configReloaded'),
+    errorReported: all('errorReported'),
+  }
+}
+
+function createWarnOnce(): (observer: object, error: unknown) => void {
+  const warned = new WeakSet<object>()
+  return (observer, error) => {
+    if (warned.has(observer)) return
+    warned.add(observer)
+    process.emitWarning(error instanceof Error ? error : String(error), {
+      code: 'FAREBOX_OBSERVER',
+    })
+  }
+}

@@ -1,0 +1,78 @@
+import { formatAmount } from '../core/amount.ts'
+import { describeError } from './describe-error.ts'
+import type { FacilitatorAnswered, GatewayObserver, RequestFinished } from './events.ts'
+
+/** Beside time, level and message. Never headers, queries, payment payloads or secrets. */
+export type LogFields = Readonly<Record<string, string | number | boolean | null | object>> & {
+  readonly time?: never
+  readonly level?: never
+  readonly msg?: never
+}
+
+export type WriteLine = (message: string, fields?: LogFields) => void
+
+export interface LogLines {
+  readonly debug: WriteLine
+  readonly info: WriteLine
+  readonly warn: WriteLine
+  readonly error: WriteLine
+}
+
+/** Whether a request is worth a warning is for whoever reads its outcome: each is one info line. */
+export function createLogObserver(log: LogLines): GatewayObserver {
+  return {
+    requestFinished: event => log.info('request', requestFields(event)),
+    facilitatorAnswered(event) {
+      if (event.outcome === 'no_answer') log.warn('facilitator did not answer', callFields(event))
+      else log.debug('facilitator answered', callFields(event))
+    },
+    configReloaded({ ok, problems }) {
+      if (ok) log.info('configuration reloaded')
+      else log.error('configuration is bad, the old one stays in force', { problems })
+    },
+    errorReported({ error, requestId }) {
+      const described = { error: describeError(error) }
+      log.error('error', requestId === null ? described : { requestId, ...described })
+    },
+  }
+}
+
+function requestFields(event: RequestFinished): LogFields {
+  const fields: Record<string, string | number | object | null> = {
+    requestId: event.requestId,
+    method: event.method,
+    route: event.route,
+    status: event.status,
+    outcome: event.outcome,
+    durationMs: roundMs(event.durationMs),
+    clientAddress: event.clientAddress,
+  }
+  if (event.upstreamMs !== undefined) fields['upstreamMs'] = roundMs(event.upstreamMs)
+  const { payment } = event
+  if (payment === undefined) return fields
+  fields['payment'] = {
+    id: payment.id,
+    network: payment.network,
+    asset: payment.asset,
+    amount: formatAmount(payment.amount, payment.decimals),
+    payer: payment.payer,
+    transaction: payment.transaction,
+    outcome: payment.outcome,
+    charged: payment.charged,
+  }
+  return fields
+}
+
+function callFields({
+  facilitator,
+  operation,
+  outcome,
+  durationMs,
+}: FacilitatorAnswered): LogFields {
+  return { facilitator, operation, outcome, durationMs: roundMs(durationMs) }
+}
+
+/** Microseconds are enough, and a float's tail is noise. */
+function roundMs(milliseconds: number): number {
+  return Math.round(milliseconds * 1000) / 1000
+}

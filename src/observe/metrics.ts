@@ -1,0 +1,250 @@
+import { Counter, collectDefaultMetrics, Gauge, type Metric, Registry } from 'prom-client'
+import { formatAmount } from '../core/amount.ts'
+import { FareboxError } from '../errors.ts'
+import type { ClaimState } from '../ledger/ledger.ts'
+import type {
+  ErrorReported,
+  FacilitatorAnswered,
+  GatewayObserver,
+  PaymentSeen,
+  RequestFinished,
+} from './events.ts'
+import { createRequestCounts, NO_ROUTE } from './request-counts.ts'
+import {
+  addDuration,
+  createDurations,
+  createSeries,
+  type Durations,
+  type Labels,
+  mapValues,
+  toHistogramSamples,
+} from './series.ts'
+
+export interface MetricsOptions {
+  /** Of farebox. */
+  readonly version: string
+  /** Asked at every scrape. A scrape goes on without these rows when it fails or takes too long. */
+  readonly countLedgerRows: () => Promise<Readonly<Record<ClaimState, number>>>
+}
+
+export interface Metrics {
+  readonly observer: GatewayObserver
+  /** The Prometheus text format, version 0.0.4. */
+  render(): Promise<string>
+}
+
+type Entries<T> = () => Iterable<{ readonly labels: Labels; readonly value: T }>
+
+interface Revenue {
+  /** Atomic units. */
+  amount: bigint
+  decimals: number
+}
+
+/** A store that hangs must not take the metrics down with it: they are how people find out. */
+const LEDGER_MS_MAX = 2_000
+
+/**
+ * Collects what Prometheus reads. Labels never carry paths, payers or hosts of callers: only what
+ * the configuration names, and codes from fixed sets.
+ */
+export function createMetrics({ version, countLedgerRows }: MetricsOptions): Metrics {
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry })
+  const countRequest = registerRequests(registry)
+  const countPayment = registerPayments(registry)
+  const observer: GatewayObserver = {
+    requestFinished(event) {
+      countRequest(event)
+      if (event.payment !== undefined) countPayment(event.route, event.payment)
+    },
+    facilitatorAnswered: registerFacilitators(registry),
+    configReloaded: registerReloads(registry),
+    errorReported: registerErrors(registry),
+  }
+  registerLedgerRows(registry, countLedgerRows)
+  const build = new Gauge({
+    name: 'farebox_build_info',
+    help: 'Always 1. The labels say what is running.',
+    labelNames: ['version', 'node'],
+    registers: [registry],
+  })
+  build.set({ version, node: process.versions.node }, 1)
+  return { observer, render: () => registry.metrics() }
+}
+
+function registerRequests(registry: Registry): (event: RequestFinished) => void {
+  const counts = createRequestCounts()
+  registerCounter(registry, {
+    name: 'farebox_requests_total',
+    help: 'Requests that have ended. Those that no route matched have route="(none)".',
+    labelNames: ['route', 'method', 'status', 'outcome'],
+    entries: counts.requests,
+  })
+  registerHistogram(registry, {
+    name: 'farebox_request_duration_seconds',
+    help: 'From the request to the last byte of its response.',
+    entries: counts.durations,
+  })
+  registerHistogram(registry, {
+    name: 'farebox_upstream_duration_seconds',
+    help: "Until the head of the upstream's response arrived.",
+    entries: counts.upstreams,
+  })
+  return counts.add
+}
+
+function registerPayments(registry: Registry): (route: string | null, seen: PaymentSeen) => void {
+  const payments = createSeries(() => ({ count: 0 }))
+  const revenue = createSeries<Revenue>(() => ({ amount: 0n, decimals: 0 }))
+  registerCounter(registry, {
+    name: 'farebox_payments_total',
+    help: 'Requests that came with a payment, by what became of it.',
+    labelNames: ['route', 'network', 'asset', 'outcome'],
+    entries: () => mapValues(payments.entries(), ({ count }) => count),
+  })
+  registerCounter(registry, {
+    name: 'farebox_revenue_token_units_total',
+    help:
+      'Money taken, in whole tokens. A rounded number for charts since the start of the process; ' +
+      'the exact amounts are in the ledger.',
+    labelNames: ['network', 'asset'],
+    // The only place where money becomes a float: Prometheus knows no other number.
+    entries: () =>
+      mapValues(revenue.entries(), ({ amount, decimals }) =>
+        Number(formatAmount(amount, decimals)),
+      ),
+  })
+  return (matched, { network, asset, outcome, amount, decimals, charged }) => {
+    const route = matched ?? NO_ROUTE
+    const labels = (): Labels => ({ route, network, asset, outcome })
+    payments.at(`${route}\n${network}\n${asset}\n${outcome}`, labels).count++
+    if (!charged) return
+    const sum = revenue.at(`${network}\n${asset}\n${decimals}`, () => ({ network, asset }))
+    sum.amount += amount
+    sum.decimals = decimals
+  }
+}
+
+function registerFacilitators(registry: Registry): (event: FacilitatorAnswered) => void {
+  const calls = createSeries(createDurations)
+  registerHistogram(registry, {
+    name: 'farebox_facilitator_duration_seconds',
+    help: 'How long facilitators took to answer, or not to.',
+    entries: calls.entries,
+  })
+  return ({ facilitator, operation, outcome, durationMs }) => {
+    const key = `${facilitator}\n${operation}\n${outcome}`
+    addDuration(
+      calls.at(key, () => ({ facilitator, operation, outcome })),
+      durationMs,
+    )
+  }
+}
+
+function registerErrors(registry: Registry): (event: ErrorReported) => void {
+  const errors = createSeries(() => ({ count: 0 }))
+  registerCounter(registry, {
+    name: 'farebox_errors_total',
+    help: 'Things that broke, by error code. The log tells more of each.',
+    labelNames: ['code'],
+    entries: () => mapValues(errors.entries(), ({ count }) => count),
+  })
+  return ({ error }) => {
+    const code = error instanceof FareboxError ? error.code : 'internal_error'
+    errors.at(code, () => ({ code })).count++
+  }
+}
+
+function registerReloads(registry: Registry): GatewayObserver['configReloaded'] {
+  const reloads = new Counter({
+    name: 'farebox_config_reloads_total',
+    help: 'Times that the configuration file was read again.',
+    labelNames: ['result'],
+    registers: [registry],
+  })
+  const lastSuccess = new Gauge({
+    name: 'farebox_config_last_reload_success',
+    help: '1: the configuration file is in force. 0: it is bad, and an older one is in force.',
+    registers: [registry],
+  })
+  lastSuccess.set(1)
+  return ({ ok }) => {
+    reloads.inc({ result: ok ? 'success' : 'failure' })
+    lastSuccess.set(ok ? 1 : 0)
+  }
+}
+
+function registerLedgerRows(registry: Registry, count: MetricsOptions['countLedgerRows']): void {
+  const rows = new Gauge({
+    name: 'farebox_ledger_rows',
+    help: 'Claims in the ledger by state. Missing while the store does not answer.',
+    labelNames: ['state'],
+    registers: [registry],
+    async collect() {
+      const byState = await withinTime(count)
+      rows.reset()
+      for (const [state, number] of Object.entries(byState ?? {})) rows.set({ state }, number)
+    },
+  })
+}
+
+/** Null when it fails or takes too long. */
+async function withinTime<T>(ask: () => Promise<T>): Promise<T | null> {
+  const timer = Promise.withResolvers<null>()
+  const timeout = setTimeout(() => timer.resolve(null), LEDGER_MS_MAX)
+  try {
+    return await Promise.race([ask(), timer.promise])
+  } catch {
+    return null
+  } finally {
+    clearTimeout(timeout)
+  }
+}
+
+/** A counter whose numbers are kept elsewhere and handed over when somebody scrapes. */
+function registerCounter(
+  registry: Registry,
+  metric: {
+    readonly name: string
+    readonly help: string
+    readonly labelNames: readonly string[]
+    readonly entries: Entries<number>
+  },
+): void {
+  const { name, help, labelNames, entries } = metric
+  const counter = new Counter({
+    name,
+    help,
+    labelNames,
+    registers: [registry],
+    collect() {
+      counter.reset()
+      for (const { labels, value } of entries()) counter.inc(labels, value)
+    },
+  })
+}
+
+/**
+ * A histogram whose numbers are kept elsewhere: prom-client's own costs a microsecond a request.
+ */
+function registerHistogram(
+  registry: Registry,
+  metric: { readonly name: string; readonly help: string; readonly entries: Entries<Durations> },
+): void {
+  const { name, help, entries } = metric
+  const histogram = {
+    name,
+    get: async () => ({
+      name,
+      help,
+      type: 'histogram',
+      aggregator: 'sum',
+      values: [...entries()].flatMap(({ labels, value }) =>
+        toHistogramSamples(name, labels, value),
+      ),
+    }),
+  }
+  // The registry asks a metric for these two only, but its type lists the four built-in classes.
+  registry.registerMetric(histogram as unknown as Metric) // see above
+}
