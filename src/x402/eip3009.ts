@@ -75,11 +75,16 @@ function domainSeparator(offer: Offer): Uint8Array {
   const known = separators.get(offer)
   if (known !== undefined) return known
   const separator = hashDomain({
-    name: String(offer.requirements.extra['name']),
-    version: String(offer.requirements.extra['version']),
+    name: textOf(offer.requirements.extra['name']),
+    version: textOf(offer.requirements.extra['version']),
     chainId: chainIdOf(offer),
     verifyingContract: offer.requirements.asset,
   })
   separators.set(offer, separator)
   return separator
+}
+
+/** An offer may be as a client tells of it, and then a name may be anything. */
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : ''
 }

@@ -49,12 +49,18 @@ export function checkLocally(
   const meant = findOffers(presented, offers)
   if (!Array.isArray(meant)) return refused(meant, readWithoutOffer(presented))
   const checks = meant.map(offer => checkAgainst(presented, offer, time))
-  // Version 1 does not name the token: where several share a network, the signature tells which.
   const best =
-    checks.find(check => check.kind === 'passed' && check.payment.signature === 'recovered') ??
+    checks.find(check => check.kind === 'passed' && isRecovered(check)) ??
+    checks.find(isRecovered) ??
     checks.find(check => check.kind === 'passed') ??
+    checks.find(check => check.kind === 'stale') ??
     checks[0]
   return best ?? refused('invalid_payment_requirements', null)
+}
+
+/** Version 1 does not name the token: where several share a network, the signature tells which. */
+function isRecovered(check: LocalCheck): boolean {
+  return check.kind !== 'refused' && check.payment.signature === 'recovered'
 }
 
 function refused(reason: RefusalReason, payment: Payment | null): LocalCheck {

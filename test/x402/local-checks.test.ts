@@ -122,6 +122,19 @@ test.each([
   expect(check(payload, [])).toMatchObject({ kind: 'refused' })
 })
 
+test.each([
+  ['an object that cannot be text', { name: { toString: 1 }, version: { valueOf: [] } }],
+  ['no name', {}],
+  ['lists', { name: [], version: [['2']] }],
+])('a token name that is %s, in an offer that is not ours, breaks nothing', (_, extra) => {
+  const other = accept({ asset: OTHER_TOKEN, extra })
+  expect(check(other, [offer])).toMatchObject({
+    kind: 'stale',
+    reason: 'invalid_payment_requirements',
+    payment: { signature: 'not-recovered' },
+  })
+})
+
 test('without an offer there is nothing to pay', () => {
   expect(check(signed, [])).toMatchObject({ reason: 'invalid_network' })
 })
@@ -299,6 +312,41 @@ describe('version 1 does not name the token', () => {
     const offers = [offer, permitOffer]
     expect(passed(inV1(await signV2(buyer, permitOffer)), offers).offer).toBe(permitOffer)
     expect(passed(inV1(signed), offers).offer).toBe(offer)
+  })
+
+  test.each([
+    ['first', [euro, offer]],
+    ['last', [offer, euro]],
+    ['behind one that is paid in another way', [createPermit2Offer(), offer, euro]],
+  ])('so it also tells which payment to look up when it is too late, %s', async (_, offers) => {
+    for (const meant of [offer, euro]) {
+      const paid = await signV2(buyer, meant)
+      const late = check(inV1(paid), offers, { headroomSeconds: 1e6 })
+      expect(late).toMatchObject({
+        kind: 'stale',
+        reason: 'invalid_exact_evm_payload_authorization_valid_before',
+        payment: { key: passed(paid, [meant]).key, signature: 'recovered' },
+      })
+    }
+  })
+
+  test('a recovered signature outweighs a price that fits another token', async () => {
+    const yesterday = createOffer({
+      asset: OTHER_TOKEN,
+      amount: '1000',
+      extra: euro.requirements.extra,
+    })
+    const today = createOffer({
+      asset: OTHER_TOKEN,
+      amount: '2000',
+      extra: euro.requirements.extra,
+    })
+    const paid = await signV2(buyer, yesterday)
+    expect(check(inV1(paid), [offer, today])).toMatchObject({
+      kind: 'stale',
+      reason: 'invalid_exact_evm_payload_authorization_value',
+      payment: { key: passed(paid, [yesterday]).key },
+    })
   })
 
   test('an offer without a v1 name cannot be paid in v1', () => {
