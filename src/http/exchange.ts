@@ -1,7 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
-import type { Delivery, Exchange, ReadBody, Reply, ReplySink } from '../flow/exchange.ts'
+import type { Delivery, Exchange, ReadBody, Reply } from '../flow/exchange.ts'
 import type { ClientAddressReader } from './client-address.ts'
+import { replyHeaders, replySink } from './reply.ts'
 import { limitBody, readBounded } from './request-body.ts'
 
 /** What the configuration in force says about reading and answering requests. */
@@ -18,6 +20,8 @@ export interface Arrival {
   readonly awaitsContinue: boolean
   /** True while the server drains: connections end with their response. */
   readonly isDraining: () => boolean
+  /** Bytes of a streamed reply must move at least this often, or the client counts as gone. */
+  readonly stallMsMax: number
 }
 
 /** A short unread body is read away, so that the connection can carry the paid retry. */
@@ -42,8 +46,9 @@ export class NodeExchange implements Exchange {
 
   readonly #request: IncomingMessage
   readonly #response: ServerResponse
-  readonly #settings: ExchangeSettings
-  readonly #isDraining: () => boolean
+  /** Kept, because undici takes it from a request whose body it read (core/util.js, destroy). */
+  readonly #socket: Socket
+  readonly #arrival: Arrival
   #awaitsContinue: boolean
   #body: Readable | null | undefined
 
@@ -51,13 +56,13 @@ export class NodeExchange implements Exchange {
     const { settings } = arrival
     this.#request = request
     this.#response = response
-    this.#settings = settings
-    this.#isDraining = arrival.isDraining
+    this.#socket = request.socket
+    this.#arrival = arrival
     this.#awaitsContinue = arrival.awaitsContinue
     this.method = request.method ?? ''
     this.rawTarget = request.url ?? ''
     this.rawHeaders = request.rawHeaders
-    const client = settings.clientAddress(request.socket.remoteAddress ?? '', this.rawHeaders)
+    const client = settings.clientAddress(this.#socket.remoteAddress ?? '', this.rawHeaders)
     this.clientAddress = client.address
     this.host = readHost(client.host === null ? this.headerValues('host') : [client.host])
     this.origin = settings.publicUrl ?? `${client.proto ?? 'http'}://${this.host ?? ''}`
@@ -84,11 +89,11 @@ export class NodeExchange implements Exchange {
 
   bodyStream(): Readable | null {
     if (this.#body !== undefined) return this.#body
-    if (this.#awaitsContinue) this.#response.writeContinue()
+    if (this.#awaitsContinue && this.bodyLength !== 0) this.#response.writeContinue()
     this.#awaitsContinue = false
     if (this.bodyLength === 0) this.#body = null
     else if (this.bodyLength !== null) this.#body = this.#request
-    else this.#body = limitBody(this.#request, this.#settings.bodyBytesMax)
+    else this.#body = limitBody(this.#request, this.#arrival.settings.bodyBytesMax)
     return this.#body
   }
 
@@ -101,7 +106,8 @@ export class NodeExchange implements Exchange {
   }
 
   get clientGone(): boolean {
-    return this.#response.closed || this.#request.socket.destroyed
+    // Not writable once the client has closed its side, or once we have refused its bytes.
+    return this.#response.closed || !this.#socket.writable
   }
 
   onClientGone(callback: () => void): () => void {
@@ -131,22 +137,34 @@ export class NodeExchange implements Exchange {
         resolve(delivered ? 'delivered' : 'aborted')
       })
     })
-    response.writeHead(reply.status, this.#headersOf(reply))
-    if (Buffer.isBuffer(body)) response.end(body)
-    else void body.pipeTo(sinkOf(response))
+    this.#write(reply)
     return closed
   }
 
-  #headersOf({ status, headers, body }: Reply): string[] {
-    const all = [...headers]
-    if (Buffer.isBuffer(body) && status !== 204) all.push('Content-Length', String(body.length))
-    if (this.#isDraining() || this.#leavesBodyBehind()) all.push('Connection', 'close')
-    return all
+  #write(reply: Reply): void {
+    const response = this.#response
+    const { body } = reply
+    const endsConnection = this.#arrival.isDraining() || this.#leavesBodyBehind()
+    try {
+      response.writeHead(reply.status, replyHeaders(reply, this.#request, endsConnection))
+    } catch {
+      // Nothing that may be written to the wire; better no answer than half of one.
+      response.destroy()
+      return
+    }
+    if (Buffer.isBuffer(body)) {
+      response.end(body)
+      return
+    }
+    response.setTimeout(this.#arrival.stallMsMax)
+    void body.pipeTo(replySink(response, this.#socket))
   }
 
+  /** What is left of a request would be taken for the next one. */
   #leavesBodyBehind(): boolean {
-    if (this.bodyLength === 0 || this.#request.complete || this.#body !== undefined) return false
-    return this.#awaitsContinue || this.bodyLength === null || this.bodyLength > READ_AWAY_BYTES_MAX
+    if (this.bodyLength === 0 || this.#request.complete) return false
+    if (this.#body !== undefined || this.#awaitsContinue) return true
+    return this.bodyLength === null || this.bodyLength > READ_AWAY_BYTES_MAX
   }
 }
 
@@ -158,24 +176,4 @@ const NO_VALUES: readonly string[] = []
 function readHost(values: readonly string[]): string | null {
   const [host] = values
   return host !== undefined && values.length === 1 && AUTHORITY.test(host) ? host : null
-}
-
-function sinkOf(response: ServerResponse): ReplySink {
-  return {
-    write: chunk => response.write(chunk),
-    drained: callback => void response.once('drain', callback),
-    end(trailers) {
-      if (trailers.length > 0) response.addTrailers(toPairs(trailers))
-      response.end()
-    },
-    destroy: () => void response.destroy(),
-  }
-}
-
-function toPairs(flat: readonly string[]): [string, string][] {
-  const pairs: [string, string][] = []
-  for (let index = 0; index < flat.length; index += 2) {
-    pairs.push([flat[index] ?? '', flat[index + 1] ?? ''])
-  }
-  return pairs
 }

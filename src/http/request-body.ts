@@ -24,6 +24,9 @@ class BodyLimit extends Transform {
 /** A chunked body that fails once it grows over the limit; others were checked by their length. */
 export function limitBody(message: IncomingMessage, bytesMax: number): Readable {
   const limited = new BodyLimit(bytesMax)
+  // While a payment is verified nobody reads and nobody listens, and an error that nobody hears
+  // would end the process. Whoever reads next finds it in `errored`.
+  limited.on('error', () => {})
   message.on('error', error => limited.destroy(error))
   return message.pipe(limited)
 }
@@ -37,6 +40,7 @@ export function readBounded(
   bytesMax: number,
   length: number | null,
 ): Promise<ReadBody> {
+  if (source.destroyed) return Promise.reject(new ClientGoneError())
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
     let bytes = 0

@@ -1,9 +1,9 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo, Socket } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import type { ListenAddress, ServerLimits } from '../config/gateway-config.ts'
 import { problemReply } from '../flow/answers.ts'
 import type { Exchange } from '../flow/exchange.ts'
-import type { ProblemCode } from '../flow/problems.ts'
+import { createConnections } from './connections.ts'
 import { type ExchangeSettings, NodeExchange } from './exchange.ts'
 
 export interface HttpServer {
@@ -21,51 +21,51 @@ export interface HttpServerOptions {
   readonly settings: () => ExchangeSettings
   /** Never rejects. */
   readonly handle: (exchange: Exchange) => Promise<void>
+  /** How long a streamed reply may stand still because its client does not read. */
+  readonly stallMsMax?: number
 }
 
 /** Longer than the 60 s after which common load balancers give up an idle connection. */
 const KEEP_ALIVE_MS = 75_000
 const HEADERS_MS_MAX = 15_000
 const TIMEOUT_CHECK_MS = 2_000
+/** Longer than an upstream may be silent, so that a quiet stream is not taken for a stalled one. */
+const STALL_MS_MAX = 330_000
 
 export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
-  const { limits } = options
+  const { stallMsMax = STALL_MS_MAX } = options
   let draining = false
   let inFlight = 0
   let whenIdle: (() => void) | null = null
   const isDraining = (): boolean => draining
+  const connections = createConnections()
 
   const serve = async (
     request: IncomingMessage,
     response: ServerResponse,
     awaitsContinue: boolean,
   ): Promise<void> => {
-    const arrival = { settings: options.settings(), awaitsContinue, isDraining }
-    const exchange = new NodeExchange(request, response, arrival)
-    if (draining) {
-      await exchange.respond(problemReply('shutting_down'))
-      return
-    }
+    const line = connections.begin(request, response)
+    if (line === null) return
     inFlight++
-    await options.handle(exchange)
-    inFlight--
-    if (inFlight === 0) whenIdle?.()
+    try {
+      const arrival = { settings: options.settings(), awaitsContinue, isDraining, stallMsMax }
+      const exchange = new NodeExchange(request, response, arrival)
+      if (draining) await exchange.respond(problemReply('shutting_down'))
+      else await options.handle(exchange)
+    } finally {
+      inFlight--
+      line.end()
+      if (inFlight === 0) whenIdle?.()
+    }
   }
 
-  const server = createServer({
-    maxHeaderSize: limits.headerBytes,
-    requestTimeout: limits.requestTimeoutMs,
-    headersTimeout: Math.min(HEADERS_MS_MAX, limits.requestTimeoutMs),
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    connectionsCheckingInterval: TIMEOUT_CHECK_MS,
-    insecureHTTPParser: false,
-    noDelay: true,
-  })
-  // Bounded by bytes: a count would drop the headers beyond it without a word.
-  server.maxHeadersCount = 0
+  const server = createNodeServer(options.limits)
   server.on('request', (request, response) => void serve(request, response, false))
   server.on('checkContinue', (request, response) => void serve(request, response, true))
-  server.on('clientError', answerClientError)
+  // An expectation that we do not know may be ignored (RFC 9110 section 10.1.1).
+  server.on('checkExpectation', (request, response) => void serve(request, response, false))
+  server.on('clientError', connections.refuse)
   await listen(server, options.listen)
 
   return {
@@ -92,11 +92,31 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   }
 }
 
+function createNodeServer(limits: ServerLimits): Server {
+  const server = createServer({
+    maxHeaderSize: limits.headerBytes,
+    requestTimeout: limits.requestTimeoutMs,
+    headersTimeout: Math.min(HEADERS_MS_MAX, limits.requestTimeoutMs),
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    connectionsCheckingInterval: Math.min(TIMEOUT_CHECK_MS, limits.requestTimeoutMs),
+    insecureHTTPParser: false,
+    // The corridor refuses a request without Host, in the same words as any other bad one.
+    requireHostHeader: false,
+    noDelay: true,
+  })
+  // Bounded by bytes: a count would drop the headers beyond it without a word.
+  server.maxHeadersCount = 0
+  return server
+}
+
 function listen(server: Server, { host, port }: ListenAddress): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject)
     server.listen({ host, port }, () => {
       server.off('error', reject)
+      // From here on it tells of connections that could not be accepted, as when descriptors run
+      // out. That concerns those clients only, and must not end the process.
+      server.on('error', () => {})
       resolve()
     })
   })
@@ -105,34 +125,4 @@ function listen(server: Server, { host, port }: ListenAddress): Promise<void> {
 function urlOf(server: Server, { host }: ListenAddress): string {
   const { port } = server.address() as AddressInfo // a listening TCP server has one
   return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
-}
-
-const PARSER_PROBLEMS: Readonly<Record<string, ProblemCode>> = {
-  HPE_HEADER_OVERFLOW: 'headers_too_large',
-  HPE_CHUNK_EXTENSIONS_OVERFLOW: 'body_too_large',
-  ERR_HTTP_REQUEST_TIMEOUT: 'request_timeout',
-}
-
-/** Bytes that never became a request get an answer of their own, and the connection ends. */
-function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (!socket.writable || error.code === 'ECONNRESET') {
-    socket.destroy()
-    return
-  }
-  const { status, headers, body } = problemReply(
-    PARSER_PROBLEMS[error.code ?? ''] ?? 'malformed_request',
-  )
-  const lines = [`HTTP/1.1 ${status} ${STATUS_TEXT[status] ?? 'Bad Request'}`]
-  for (let index = 0; index < headers.length; index += 2) {
-    lines.push(`${headers[index]}: ${headers[index + 1]}`)
-  }
-  lines.push(`Content-Length: ${Buffer.isBuffer(body) ? body.length : 0}`, 'Connection: close')
-  socket.end(`${lines.join('\r\n')}\r\n\r\n${Buffer.isBuffer(body) ? body.toString() : ''}`)
-}
-
-const STATUS_TEXT: Readonly<Record<number, string>> = {
-  400: 'Bad Request',
-  408: 'Request Timeout',
-  413: 'Content Too Large',
-  431: 'Request Header Fields Too Large',
 }

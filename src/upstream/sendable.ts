@@ -9,9 +9,9 @@ const NOT_IN_A_TARGET = /[^\x21-\x7e]/
 const DIGITS = /^\d+$/
 
 /**
- * Whether undici will take the request. It must not be asked to take any other: a request that it
- * refuses leaves its connection marked as busy for good (pool.js, kDispatch, undici 8.12.4), so that
- * a few of them would block the upstream. What comes from our HTTP parser always passes.
+ * Whether undici will take the request. It must not be asked to take any other: one that it
+ * refuses leaves its connection marked as busy for good (pool-base.js, kDispatch, undici 8.12.4),
+ * so that a few of them would block the upstream. What our HTTP parser let in always passes.
  */
 export function isSendable(request: {
   readonly method: string
