@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
 import type { Delivery, Exchange, ReadBody, Reply } from '../flow/exchange.ts'
 import type { ClientAddressReader } from './client-address.ts'
-import { replyHeaders, replySink } from './reply.ts'
+import { ResponseSink, replyHeaders } from './reply.ts'
 import { limitBody, readBounded } from './request-body.ts'
 
 /** What the configuration in force says about reading and answering requests. */
@@ -157,7 +157,9 @@ export class NodeExchange implements Exchange {
       return
     }
     response.setTimeout(this.#arrival.stallMsMax)
-    void body.pipeTo(replySink(response, this.#socket))
+    const sink = new ResponseSink(response, this.#socket)
+    void body.pipeTo(sink)
+    sink.sendHead()
   }
 
   /** What is left of a request would be taken for the next one. */

@@ -37,19 +37,46 @@ function isNamed(name: string, lower: string): boolean {
 }
 
 /** Where a streamed body goes. */
-export function replySink(response: ServerResponse, socket: Socket): ReplySink {
-  return {
-    write: chunk => response.write(chunk),
-    drained: callback => void response.once('drain', callback),
-    end(trailers) {
-      if (trailers.length > 0) addTrailers(response, trailers)
-      response.end()
-    },
-    destroy() {
-      // An HTTP/1.0 client takes any ordinary end of the connection for the end of the body.
-      if (!response.chunkedEncoding) socket.resetAndDestroy()
-      response.destroy()
-    },
+export class ResponseSink implements ReplySink {
+  readonly #response: ServerResponse
+  readonly #socket: Socket
+  #hasBegun = false
+
+  constructor(response: ServerResponse, socket: Socket) {
+    this.#response = response
+    this.#socket = socket
+  }
+
+  write(chunk: Buffer): boolean {
+    this.#hasBegun = true
+    return this.#response.write(chunk)
+  }
+
+  drained(callback: () => void): void {
+    this.#response.once('drain', callback)
+  }
+
+  end(trailers: readonly string[]): void {
+    this.#hasBegun = true
+    if (trailers.length > 0) addTrailers(this.#response, trailers)
+    this.#response.end()
+  }
+
+  destroy(): void {
+    // An HTTP/1.0 client takes any ordinary end of the connection for the end of the body.
+    if (!this.#response.chunkedEncoding) this.#socket.resetAndDestroy()
+    this.#response.destroy()
+  }
+
+  /**
+   * Sends the head of a stream that has nothing to say yet, for its client waits for it. Bytes that
+   * came together with the head have been written by now, and take it along in one packet.
+   */
+  sendHead(): void {
+    if (this.#hasBegun) return
+    setImmediate(() => {
+      if (!this.#hasBegun && !this.#response.destroyed) this.#response.flushHeaders()
+    })
   }
 }
 

@@ -13,6 +13,7 @@ interface ServerSettings {
   readonly publicUrl?: string
   readonly trustedProxies?: readonly string[]
   readonly limits?: Partial<HttpServerOptions['limits']>
+  readonly stallMsMax?: number
 }
 
 export interface TestServer extends HttpServer {
@@ -50,6 +51,7 @@ export async function serve(answer: Answer, settings: ServerSettings = {}): Prom
   const server = await startHttpServer({
     listen: { host: '127.0.0.1', port: 0 },
     limits,
+    ...(settings.stallMsMax === undefined ? {} : { stallMsMax: settings.stallMsMax }),
     settings: () => ({ publicUrl, bodyBytesMax: limits.bodyBytes, clientAddress }),
     handle: async exchange => {
       const reply = await Promise.resolve(exchange).then(answer).catch(answerError)
