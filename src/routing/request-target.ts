@@ -34,8 +34,10 @@ export const SEGMENTS_MAX = 128
  * none of an unreserved character in the query, and no segment that begins with "." or ";". Each
  * alternative begins with another character, so that matching takes linear time.
  */
-const ORDINARY =
-  /^(?:\/[\w\-~!$&'()*+,=:@][\w.\-~!$&'()*+,;=:@]*)*\/?(?:\?(?:[\w.\-~!$&'()*+,;=:@/?]|%(?:[0189A-F][0-9A-F]|2[0-9A-CF]|3[A-F]|[46]0|5[B-E]|7[B-DF]))*)?$/
+const ORDINARY_PATH = /(?:\/[\w\-~!$&'()*+,=:@][\w.\-~!$&'()*+,;=:@]*)*\/?/.source
+const KEPT_ESCAPE = /%(?:[0189A-F][0-9A-F]|2[0-9A-CF]|3[A-F]|[46]0|5[B-E]|7[B-DF])/.source
+const QUERY_CHARACTER = /[\w.\-~!$&'()*+,;=:@/?]/.source
+const ORDINARY = new RegExp(`^${ORDINARY_PATH}(?:\\?(?:${QUERY_CHARACTER}|${KEPT_ESCAPE})*)?$`)
 /** An ordinary path has two bytes a segment at least: one this short cannot have too many. */
 const SHORT_PATH_BYTES = 2 * SEGMENTS_MAX
 const SLASH = 0x2f
