@@ -47,7 +47,7 @@ export interface ResourceInfo {
 /** What the client signed, in x402 v2's form whatever the client spoke. */
 export interface PaymentPayload {
   readonly x402Version: 2
-  readonly resource?: ResourceInfo | undefined
+  readonly resource: ResourceInfo
   readonly accepted: PaymentRequirements
   readonly payload: Readonly<Record<string, unknown>>
   readonly extensions?: Readonly<Record<string, unknown>> | undefined

@@ -6,12 +6,6 @@ export interface V1Networks {
   networkOf(name: string): NetworkId | null
 }
 
-/**
- * Stands for "not told" where version 1 insists on a URL: a client that spoke version 1 to us sends
- * none, and services refuse an empty one (npm x402 1.2.0, `PaymentRequirementsSchema`).
- */
-const NO_RESOURCE_URL = 'about:blank'
-
 /** The body of `/verify` and `/settle` for a service that speaks x402 v2. */
 export function requestV2(payload: PaymentPayload, requirements: PaymentRequirements): unknown {
   return { x402Version: 2, paymentPayload: payload, paymentRequirements: requirements }
@@ -27,7 +21,7 @@ export function requestV1(
   v1Network: string,
 ): unknown {
   const { scheme, amount, payTo, maxTimeoutSeconds, asset, extra } = requirements
-  const { url = '', description = '', mimeType = '' } = payload.resource ?? {}
+  const { url, description = '', mimeType = '' } = payload.resource
   return {
     x402Version: 1,
     paymentPayload: { x402Version: 1, scheme, network: v1Network, payload: payload.payload },
@@ -35,7 +29,7 @@ export function requestV1(
       scheme,
       network: v1Network,
       maxAmountRequired: amount,
-      resource: URL.canParse(url) ? url : NO_RESOURCE_URL,
+      resource: url,
       description,
       mimeType,
       payTo,

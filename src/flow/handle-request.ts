@@ -6,7 +6,7 @@ import { answerPreflight, withCors } from './cors.ts'
 import type { Exchange, Reply } from './exchange.ts'
 import { forwardFree } from './forward.ts'
 import type { House, Visit } from './house.ts'
-import { claimRequest, timeLeft, toPurchase } from './purchase.ts'
+import { circumstancesOf, claimRequest, toPurchase } from './purchase.ts'
 import { answerFailure, badTarget, isTooLong, notListed, paymentRequired } from './refusals.ts'
 import { answerKnown, sell } from './sell.ts'
 
@@ -42,7 +42,8 @@ async function walk(visit: Visit): Promise<Reply> {
     return problemReply('malformed_payment', { detail: decoded.reason })
   }
   const offers = price.offersAt(visit.startedAt)
-  const check = checkLocally(decoded.presented, offers, timeLeft(visit, route))
+  const circumstances = circumstancesOf(visit, route, target.path)
+  const check = checkLocally(decoded.presented, offers, circumstances)
   if (check.kind === 'refused') return paymentRequired(price, visit, target.path, check.reason)
   const { payment } = check
   visit.payment = payment

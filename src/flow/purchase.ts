@@ -51,13 +51,19 @@ export async function toPurchase(
   return { visit, route, target, payment, version: decoded.version, body, fingerprint }
 }
 
-/** How long a payment must still be good for when it arrives, in seconds. */
-export function timeLeft(
+/** What a payment is held against: the resource it is for, and the time it must still be good for. */
+export function circumstancesOf(
   visit: Visit,
   route: Route,
-): { readonly nowSeconds: number; readonly headroomSeconds: number } {
+  path: string,
+): {
+  readonly resourceUrl: string
+  readonly nowSeconds: number
+  readonly headroomSeconds: number
+} {
   const upstreamSeconds = route.settle === 'on-response' ? Math.ceil(route.timeoutMs / 1000) : 0
   return {
+    resourceUrl: visit.exchange.origin + path,
     nowSeconds: Math.floor(visit.startedAt / 1000),
     headroomSeconds: upstreamSeconds + SETTLE_MARGIN_SECONDS,
   }

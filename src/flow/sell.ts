@@ -159,8 +159,7 @@ function withReceipt(reply: Reply, purchase: Purchase, receipt: Receipt | null):
 function withNotice(reply: Reply, purchase: Purchase, settled: SettlementNotice): Reply {
   const { v1Network } = purchase.payment.offer
   const header = settlementHeader(settled, purchase.version, v1Network)
-  const own = reply.headers
-  return withHeaders({ ...reply, headers: own.includes('no-store') ? own : asPrivate(own) }, header)
+  return withHeaders({ ...reply, headers: asPrivate(reply.headers) }, header)
 }
 
 function notice(purchase: Purchase, reason: string, transaction: string | null): SettlementNotice {

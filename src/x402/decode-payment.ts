@@ -14,7 +14,6 @@ export interface PresentedPayment {
   /** The offer as the client read it; v1 does not repeat it. */
   readonly accepted: PaymentPayload['accepted'] | null
   readonly payload: Readonly<Record<string, unknown>>
-  readonly resource: PaymentPayload['resource']
   readonly extensions: PaymentPayload['extensions']
 }
 
@@ -88,7 +87,6 @@ function readV1(value: unknown): DecodedPayment {
     network,
     accepted: null,
     payload,
-    resource: undefined,
     extensions: undefined,
   }
   return { kind: 'payment', presented, version: 1 }
@@ -97,9 +95,9 @@ function readV1(value: unknown): DecodedPayment {
 function readV2(value: unknown): DecodedPayment {
   const parsed = paymentPayloadV2.safeParse(value)
   if (!parsed.success) return malformed('wrong-shape')
-  const { accepted, payload, resource, extensions } = parsed.data
+  const { accepted, payload, extensions } = parsed.data
   const { scheme, network } = accepted
-  const presented = { scheme, network, accepted, payload, resource, extensions }
+  const presented = { scheme, network, accepted, payload, extensions }
   return { kind: 'payment', presented, version: 2 }
 }
 

@@ -28,7 +28,9 @@ export type LocalCheck =
    */
   | { readonly kind: 'stale'; readonly reason: RefusalReason; readonly payment: Payment }
 
-interface Time {
+interface Circumstances {
+  /** Ours, not what the client says: it goes to facilitators, who index it. */
+  readonly resourceUrl: string
   /** Unix seconds. */
   readonly nowSeconds: number
   /** How long the payment must still be good for: the upstream's time-out, and a settlement. */
@@ -44,11 +46,11 @@ const TRANSFER_METHODS: Record<Offer['transferMethod'], TransferMethod> = { eip3
 export function checkLocally(
   presented: PresentedPayment,
   offers: readonly Offer[],
-  time: Time,
+  circumstances: Circumstances,
 ): LocalCheck {
   const meant = findOffers(presented, offers)
-  if (!Array.isArray(meant)) return refused(meant, readWithoutOffer(presented))
-  const checks = meant.map(offer => checkAgainst(presented, offer, time))
+  if (!Array.isArray(meant)) return refused(meant, readWithoutOffer(presented, circumstances))
+  const checks = meant.map(offer => checkAgainst(presented, offer, circumstances))
   const best =
     checks.find(check => check.kind === 'passed' && isRecovered(check)) ??
     checks.find(isRecovered) ??
@@ -88,16 +90,23 @@ function findOffers(
   return exact.length === 0 ? 'invalid_payment_requirements' : exact
 }
 
-function checkAgainst(presented: PresentedPayment, offer: Offer, time: Time): LocalCheck {
+function checkAgainst(
+  presented: PresentedPayment,
+  offer: Offer,
+  circumstances: Circumstances,
+): LocalCheck {
   const transfer = TRANSFER_METHODS[offer.transferMethod].read(presented.payload, offer)
   if (transfer === null) return refused('invalid_payload', null)
-  const reason = refute(transfer, offer, time)
-  const payment = toPayment(presented, offer, transfer)
+  const reason = refute(transfer, offer, circumstances)
+  const payment = toPayment(presented, { offer, transfer, circumstances })
   return reason === null ? { kind: 'passed', payment } : refused(reason, payment)
 }
 
 /** Reads a payment for an offer that we do not make, or no longer, as the client tells of it. */
-function readWithoutOffer(presented: PresentedPayment): Payment | null {
+function readWithoutOffer(
+  presented: PresentedPayment,
+  circumstances: Circumstances,
+): Payment | null {
   const { accepted, payload } = presented
   if (accepted === null || !/^eip155:[1-9]\d{0,17}$/.test(accepted.network)) return null
   if (!evmAddress.safeParse(accepted.asset).success) return null
@@ -110,11 +119,16 @@ function readWithoutOffer(presented: PresentedPayment): Payment | null {
     v1Network: null,
   }
   const transfer = TRANSFER_METHODS[offer.transferMethod].read(payload, offer)
-  return transfer === null ? null : toPayment(presented, offer, transfer)
+  return transfer === null ? null : toPayment(presented, { offer, transfer, circumstances })
 }
 
-function refute(transfer: SignedTransfer, offer: Offer, time: Time): RefusalReason | null {
+function refute(
+  transfer: SignedTransfer,
+  offer: Offer,
+  circumstances: Circumstances,
+): RefusalReason | null {
   const { requirements } = offer
+  const { nowSeconds, headroomSeconds } = circumstances
   if (transfer.payTo !== requirements.payTo.toLowerCase()) {
     return 'invalid_exact_evm_payload_recipient_mismatch'
   }
@@ -122,16 +136,24 @@ function refute(transfer: SignedTransfer, offer: Offer, time: Time): RefusalReas
     return 'invalid_payment_requirements'
   }
   if (transfer.amount !== offer.amount) return 'invalid_exact_evm_payload_authorization_value'
-  if (transfer.validAfter > BigInt(time.nowSeconds)) {
+  if (transfer.validAfter > BigInt(nowSeconds)) {
     return 'invalid_exact_evm_payload_authorization_valid_after'
   }
-  if (transfer.validBefore < BigInt(time.nowSeconds + time.headroomSeconds)) {
+  if (transfer.validBefore < BigInt(nowSeconds + headroomSeconds)) {
     return 'invalid_exact_evm_payload_authorization_valid_before'
   }
   return null
 }
 
-function toPayment(presented: PresentedPayment, offer: Offer, transfer: SignedTransfer): Payment {
+function toPayment(
+  presented: PresentedPayment,
+  read: {
+    readonly offer: Offer
+    readonly transfer: SignedTransfer
+    readonly circumstances: Circumstances
+  },
+): Payment {
+  const { offer, transfer, circumstances } = read
   const signer = recoverSigner(transfer.digest(offer), transfer.signature)
   return {
     key: paymentKey(offer.requirements.network, ...transfer.uniqueBy),
@@ -139,7 +161,7 @@ function toPayment(presented: PresentedPayment, offer: Offer, transfer: SignedTr
     offer,
     payload: {
       x402Version: 2,
-      resource: presented.resource,
+      resource: { url: circumstances.resourceUrl },
       accepted: offer.requirements,
       payload: transfer.payload,
       extensions: presented.extensions,

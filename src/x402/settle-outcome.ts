@@ -8,7 +8,7 @@ import { shortReason } from './reason.ts'
  * leapt. Anything beyond this list may have left, so only the chain can tell.
  *
  * `nonce_already_used` is missing on purpose: anybody may submit a signed transfer, so a used nonce
- * can mean that the money did reach us.
+ * can mean that the money did reach us. So is a transaction that reverted, for the same reason.
  *
  * Source: x402 specification v2, "Error codes"; @x402/evm 2.27.0 error constants.
  */
@@ -26,9 +26,6 @@ const REFUSED_BEFORE_SENDING = [
   /^permit2_(not_yet_valid|token_mismatch|allowance_required|simulation_failed)$/,
   /^(asset_not_deployed_contract|eip6492_factory_not_allowed|smart_wallet_deployment_failed)$/,
 ]
-
-/** Failures of a transaction that was mined: it reverted, so it moved nothing. */
-const REVERTED = /^(invalid_transaction_state|(invalid_exact_evm_)?transaction_failed)$/
 
 /** What a facilitator's answer to a settle proves. */
 export function readSettlement(answer: SettleAnswer, payment: Payment): Settlement {
@@ -51,8 +48,6 @@ export function readSettlement(answer: SettleAnswer, payment: Payment): Settleme
   if (answer.transaction === '' && REFUSED_BEFORE_SENDING.some(known => known.test(reason))) {
     return { kind: 'rejected', reason: shortReason(reason) }
   }
-  if (answer.transaction !== '' && REVERTED.test(reason))
-    return { kind: 'rejected', reason: shortReason(reason) }
   const transaction = answer.transaction === '' ? null : answer.transaction
   return { kind: 'unknown', detail: shortReason(reason), transaction }
 }

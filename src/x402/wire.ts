@@ -32,12 +32,6 @@ const paymentRequirementsV2 = z.object({
   extra: jsonObject.nullish().transform(extra => extra ?? {}),
 })
 
-const resourceInfo = z.object({
-  url: z.string().min(1).max(8192),
-  description: z.string().max(4096).optional(),
-  mimeType: z.string().max(256).optional(),
-})
-
 export const paymentPayloadV1 = z.object({
   x402Version: z.literal(1),
   scheme: shortText,
@@ -47,7 +41,6 @@ export const paymentPayloadV1 = z.object({
 
 export const paymentPayloadV2 = z.object({
   x402Version: z.literal(2),
-  resource: resourceInfo.nullish().transform(resource => resource ?? undefined),
   accepted: paymentRequirementsV2,
   payload: jsonObject,
   extensions: jsonObject.nullish().transform(extensions => extensions ?? undefined),

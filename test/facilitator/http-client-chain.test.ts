@@ -68,7 +68,7 @@ describe.each([
     expect(Object(reference.calls.settle.at(-1)).x402Version).toBe(versions[0])
   })
 
-  test('settles a v1 payment, which names no resource', async () => {
+  test('settles a payment that came in version 1', async () => {
     const payer = await createPayer()
     const { payload } = await signV2(payer, offer)
     const presented = { x402Version: 1, scheme: 'exact', network: 'base-sepolia', payload }

@@ -20,7 +20,7 @@ const v1 = valid.map(({ payload }) => ({
 }))
 const documents = [...valid, ...v1].map(document => JSON.stringify(document))
 const nowSeconds = Math.floor(Date.now() / 1000)
-const time = { nowSeconds, headroomSeconds: 10 }
+const circumstances = { nowSeconds, headroomSeconds: 10, resourceUrl: 'https://x.test/' }
 
 /** Values that readers of numbers, names and addresses have tripped over. */
 const awkward = fc.constantFrom<unknown>(
@@ -85,7 +85,7 @@ test('whatever the header holds, it is a payment or malformed, and never an exce
       const decoded = decodeHeaders([name, value])
       seen[decoded.kind] += 1
       if (decoded.kind !== 'payment') return
-      const check = checkLocally(decoded.presented, offers, time)
+      const check = checkLocally(decoded.presented, offers, circumstances)
       expect(['passed', 'stale', 'refused']).toContain(check.kind)
     }),
     { numRuns: 10_000 },
@@ -101,7 +101,7 @@ test('no change of a payment passes as that payer paying something else', () => 
     fc.property(header, value => {
       const decoded = decodeHeaders(['x-payment', value])
       if (decoded.kind !== 'payment') return
-      const check = checkLocally(decoded.presented, offers, time)
+      const check = checkLocally(decoded.presented, offers, circumstances)
       if (check.kind !== 'passed' || check.payment.signature !== 'recovered') return
       const { payment } = check
       expect(payment.payer).toBe(buyer.address)

@@ -75,6 +75,7 @@ export function check(
   return checkLocally(decoded.presented, offers, {
     nowSeconds: Math.floor(Date.now() / 1000),
     headroomSeconds: 10,
+    resourceUrl: 'https://api.example.com/v1/weather/paris',
     ...time,
   })
 }

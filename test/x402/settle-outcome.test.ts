@@ -77,17 +77,6 @@ describe('refused before anything was sent', () => {
   })
 })
 
-describe('a transaction that was mined and failed', () => {
-  test.each([
-    'invalid_transaction_state',
-    'transaction_failed',
-    'invalid_exact_evm_transaction_failed',
-  ])('%s: moved nothing, but only a named transaction can have been mined', reason => {
-    expect(read({ errorReason: reason, transaction })).toEqual({ kind: 'rejected', reason })
-    expect(read({ errorReason: reason })).toMatchObject({ kind: 'unknown', transaction: null })
-  })
-})
-
 describe('anything else may have left', () => {
   test.each([
     'settlement_pending',
@@ -95,6 +84,10 @@ describe('anything else may have left', () => {
     'unexpected_verify_error',
     // Anybody may submit a signed transfer: a used nonce can mean that the money did reach us.
     'invalid_exact_evm_nonce_already_used',
+    // It may have reverted because another transaction carried the same authorization first.
+    'invalid_transaction_state',
+    'transaction_failed',
+    'invalid_exact_evm_transaction_failed',
     'permit2_invalid_nonce',
     'invalid_exact_evm_transfer_event_mismatch',
     'invalid_exact_evm_transaction_failed: replacement transaction underpriced',
