@@ -51,7 +51,9 @@ export async function toPurchase(
   return { visit, route, target, payment, version: decoded.version, body, fingerprint }
 }
 
-/** What a payment is held against: the resource it is for, and the time it must still be good for. */
+/**
+ * What a payment is held against: the resource it is for, and the time it must still be good for.
+ */
 export function circumstancesOf(
   visit: Visit,
   route: Route,
