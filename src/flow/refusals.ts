@@ -1,4 +1,5 @@
 import {
+  ClientGoneError,
   FacilitatorUnavailableError,
   RequestBodyTooLargeError,
   StoreUnavailableError,
@@ -54,8 +55,12 @@ export function paymentRequired(
   }
 }
 
+const GONE = { outcome: 'client_gone' } as const
+
 /** Something broke. Nothing was served, and no settle of this request is left without a record. */
 export function answerFailure(error: unknown, visit: Visit): Reply {
+  // Nobody is left to read it, and nothing is broken; it only tells the log.
+  if (error instanceof ClientGoneError) return { ...problemReply('internal_error'), ...GONE }
   visit.house.reportError(error, visit)
   if (error instanceof StoreUnavailableError) return problemReply('store_unavailable')
   if (error instanceof FacilitatorUnavailableError) return problemReply('facilitator_unavailable')

@@ -6,7 +6,7 @@ const decimals = fc.integer({ min: 0, max: 36 })
 
 test('any amount comes back from its own spelling', () => {
   fc.assert(
-    fc.property(fc.bigInt(0n, 10n ** 30n), decimals, (units, places) => {
+    fc.property(fc.bigInt(0n, 10n ** 30n - 1n), decimals, (units, places) => {
       const parsed = parseAmount(formatAmount(units, places), places)
       expect(parsed).toEqual({ kind: 'amount', atomic: units })
     }),

@@ -43,7 +43,7 @@ describe('dollars', () => {
 
   it('reads back every amount that it can write', () => {
     fc.assert(
-      fc.property(fc.bigInt({ min: 1n, max: 10n ** 30n }), fc.nat(18), (atomic, decimals) => {
+      fc.property(fc.bigInt({ min: 1n, max: 10n ** 30n - 1n }), fc.nat(18), (atomic, decimals) => {
         const asset = { ...USDC, decimals }
         expect(amountOf(`$${formatAmount(atomic, decimals)}`, asset)).toEqual({
           kind: 'amount',
