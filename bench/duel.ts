@@ -39,9 +39,8 @@ export interface Standing {
 export interface Verdict extends Comparison {
   /** Median of the rounds' ratios. */
   readonly ratio: number
-  /** Of the rounds. */
-  readonly lowest: number
-  readonly highest: number
+  /** Ratio of the lower quartiles of CPU time: what is left when others leave the machine alone. */
+  readonly quietRatio: number
   readonly ok: boolean
 }
 
@@ -106,18 +105,22 @@ function judge(comparison: Comparison, samples: ReadonlyMap<string, readonly Sam
   const own = samples.get(comparison.contestant) ?? []
   const peer = samples.get(comparison.peer) ?? []
   const { limit } = comparison
-  const ratios = own.map((sample, round) => {
-    const times = sample.cpuMicros / (peer[round]?.cpuMicros ?? Number.NaN)
-    return 'atMost' in limit ? times : 1 / times
-  })
-  const ratio = median(ratios)
+  const compare = (mine: number, theirs: number): number =>
+    'atMost' in limit ? mine / theirs : theirs / mine
+  const ratio = median(
+    own.map(({ cpuMicros }, round) => compare(cpuMicros, peer[round]?.cpuMicros ?? Number.NaN)),
+  )
   return {
     ...comparison,
     ratio,
-    lowest: Math.min(...ratios),
-    highest: Math.max(...ratios),
+    quietRatio: compare(lowerQuartile(own), lowerQuartile(peer)),
     ok: 'atMost' in limit ? ratio <= limit.atMost : ratio >= limit.atLeast,
   }
+}
+
+function lowerQuartile(samples: readonly Sample[]): number {
+  const sorted = samples.map(({ cpuMicros }) => cpuMicros).sort((a, b) => a - b)
+  return sorted[Math.floor((sorted.length - 1) / 4)] ?? Number.NaN
 }
 
 export function median(values: readonly number[]): number {

@@ -42,8 +42,8 @@ export function toText(report: Report): string {
     ...latencies,
     added,
     '',
-    `CPU is user and system time of the whole process. Ratios are medians of ratios within a round,`,
-    `with the lowest and highest round in brackets. ${seconds.toFixed(0)} s.`,
+    'CPU is user and system time of the whole process. Ratios are medians of ratios within a round;',
+    `in brackets that of the quieter rounds alone. ${seconds.toFixed(0)} s.`,
     '',
   ].join('\n')
 }
@@ -72,13 +72,10 @@ function pathRows({ path, standings, verdicts }: DuelResult): Row[] {
 
 function verdictCells(verdict: Verdict | undefined): Row {
   if (verdict === undefined) return ['', '', '']
-  const { ratio, lowest, highest, limit, ok } = verdict
-  const range = `${ratio.toFixed(2)}x (${lowest.toFixed(2)}-${highest.toFixed(2)})`
-  const [words, bound] =
-    'atMost' in limit
-      ? [range, `<= ${limit.atMost}x`]
-      : [`${range} ahead`, `>= ${limit.atLeast}x ahead`]
-  return [words, bound, ok ? 'ok' : 'atMost' in limit ? 'OVER' : 'SHORT']
+  const { ratio, quietRatio, limit, ok } = verdict
+  const ratios = `${ratio.toFixed(2)}x (${quietRatio.toFixed(2)}x)`
+  if ('atMost' in limit) return [ratios, `<= ${limit.atMost}x`, ok ? 'ok' : 'OVER']
+  return [`${ratios} ahead`, `>= ${limit.atLeast}x ahead`, ok ? 'ok' : 'SHORT']
 }
 
 function table(rows: readonly Row[]): string[] {
