@@ -144,13 +144,18 @@ function challengeOf(version: 1 | 2, written: JsonObject, contents: Contents): D
   const unpayable: string[] = []
   for (const entry of accepts) {
     const offer = version === 2 ? readOfferV2(entry) : readOfferV1(entry)
-    if (offer === null) unpayable.push(`${entry['scheme']} on ${entry['network']}`)
+    if (offer === null) unpayable.push(`${named(entry['scheme'])} on ${named(entry['network'])}`)
     else offers.push(offer)
   }
   return {
     kind: 'challenge',
     challenge: { version, written, offers, unpayable, description, error },
   }
+}
+
+/** A server may put anything there, also an object that cannot be made a string. */
+function named(value: unknown): string {
+  return typeof value === 'string' ? value : 'something unnamed'
 }
 
 function readOfferV2(written: JsonObject): AskedOffer | null {

@@ -146,6 +146,10 @@ describe('whatever a server sends', () => {
     expect(chosen).toBeGreaterThan(50)
   })
 
+  test('an offer whose scheme is no text is one that cannot be paid, not a crash', () => {
+    expect(choose([{ ...offer, scheme: { toString: 0 } }])).toBeNull()
+  })
+
   test('a text of a hundred thousand brackets is refused without a stack overflow', () => {
     const deep = `{"x402Version":1,"accepts":${'['.repeat(100_000)}`
     expect(decodeChallenge({ header: null, body: deep }).kind).toBe('malformed')
