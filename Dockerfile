@@ -1,6 +1,6 @@
 # syntax=docker/dockerfile:1
 
-# Node.js 24 or newer. Pin it by digest for builds that must be the same every time:
+# Node.js 24.5 or newer, the first with OpenSSL 3.5. Pin it by digest for builds that must be the same every time:
 #   docker build --build-arg NODE_IMAGE=node:24-slim@sha256:<digest> .
 ARG NODE_IMAGE=node:24-slim
 

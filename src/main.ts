@@ -2,10 +2,11 @@
 // No static import: an old Node would stop at what it cannot load before it could say why.
 
 /** Keep equal to `engines.node` in package.json. */
-const REQUIRED_NODE = 24
+const REQUIRED_NODE = '24.5'
 
-const installed = Number(process.versions.node.split('.', 1)[0])
-if (installed < REQUIRED_NODE) {
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
+const [majorMin = 0, minorMin = 0] = REQUIRED_NODE.split('.').map(Number)
+if (major < majorMin || (major === majorMin && minor < minorMin)) {
   const found = process.versions.node
   const message = `farebox needs Node.js ${REQUIRED_NODE} or newer, and this is ${found}`
   const fix = `Install Node.js ${REQUIRED_NODE} from https://nodejs.org, or run the image.`

@@ -21,8 +21,9 @@ const PURE_LIBRARIES: Readonly<Record<string, readonly string[]>> = {
   pricing: [],
   routing: [],
   x402: [
+    // For one pure function: keccak-256.
+    'node:crypto',
     'zod',
-    'viem',
     'tiny-secp256k1',
     '@x402/core/server',
     '@x402/core/types',

@@ -1,4 +1,4 @@
-import { getAddress } from 'viem'
+import { checksumAddress } from '../x402/address.ts'
 import type { Finding } from './problems.ts'
 
 export type ReadAddress =
@@ -18,7 +18,7 @@ export function readEvmAddress(text: string): ReadAddress {
   const digits = text.slice(2)
   if (digits.length !== 40) return refused(explainLength(digits.length), COPY_AGAIN)
   if (/^0*$/.test(digits)) return refused('is the zero address, which nobody owns', COPY_AGAIN)
-  const address = getAddress(`0x${digits.toLowerCase()}`)
+  const address = checksumAddress(text)
   const hasChecksum = digits !== digits.toLowerCase() && digits !== digits.toUpperCase()
   if (!hasChecksum || address === text) return { kind: 'address', address }
   return refused('has a wrong checksum: at least one character is not as it was', COPY_AGAIN)

@@ -1,5 +1,5 @@
-import { getAddress } from 'viem'
 import type { Offer } from '../core/payment.ts'
+import { checksumAddress } from './address.ts'
 import {
   addressWord,
   bytes32Word,
@@ -42,8 +42,8 @@ function read(raw: Readonly<Record<string, unknown>>, offer: Offer): SignedTrans
       authorization: {
         ...authorization,
         nonce,
-        from: getAddress(authorization.from),
-        to: getAddress(authorization.to),
+        from: checksumAddress(authorization.from),
+        to: checksumAddress(authorization.to),
       },
     },
     digest: signed => typedDataDigest(domainSeparator(signed), hashAuthorization(authorization)),

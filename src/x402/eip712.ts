@@ -1,5 +1,5 @@
 import { recover } from 'tiny-secp256k1'
-import { keccak256 } from 'viem'
+import { keccak256 } from './keccak.ts'
 
 /**
  * EIP-712 hashing of the few fixed structs that payments sign, written out as 32-byte words: the
@@ -9,7 +9,7 @@ import { keccak256 } from 'viem'
 const encoder = new TextEncoder()
 
 export function typeHash(type: string): Uint8Array {
-  return keccak256(encoder.encode(type), 'bytes')
+  return keccak256(encoder.encode(type))
 }
 
 /** Hash of a struct whose members are already words (EIP-712, "Definition of hashStruct"). */
@@ -18,7 +18,7 @@ export function hashStruct(words: readonly Uint8Array[]): Uint8Array {
   words.forEach((word, index) => {
     bytes.set(word, index * 32)
   })
-  return keccak256(bytes, 'bytes')
+  return keccak256(bytes)
 }
 
 /** The digest that is signed (EIP-712, "eth_signTypedData"). */
@@ -28,7 +28,7 @@ export function typedDataDigest(domainSeparator: Uint8Array, struct: Uint8Array)
   bytes[1] = 0x01
   bytes.set(domainSeparator, 2)
   bytes.set(struct, 34)
-  return keccak256(bytes, 'bytes')
+  return keccak256(bytes)
 }
 
 const DOMAIN = typeHash(
@@ -90,8 +90,7 @@ export function recoverSigner(digest: Uint8Array, signature: string): string | n
   if (bytes.compare(HALF_ORDER, 0, 32, 32, 64) > 0) return null
   const publicKey = recoverPublicKey(digest, bytes.subarray(0, 64), v === 27 ? 0 : 1)
   if (publicKey === null) return null
-  const hash = keccak256(publicKey.subarray(1), 'bytes')
-  return `0x${Buffer.from(hash.buffer, hash.byteOffset + 12, 20).toString('hex')}`
+  return `0x${keccak256(publicKey.subarray(1)).toString('hex', 12)}`
 }
 
 function recoverPublicKey(

@@ -1,6 +1,6 @@
-import { getAddress } from 'viem'
 import { atomicAmount } from '../core/amount.ts'
 import { type Offer, type Payment, paymentKey } from '../core/payment.ts'
+import { checksumAddress } from './address.ts'
 import type { PresentedPayment } from './decode-payment.ts'
 import { recoverSigner } from './eip712.ts'
 import { eip3009 } from './eip3009.ts'
@@ -157,7 +157,7 @@ function toPayment(
   const signer = recoverSigner(transfer.digest(offer), transfer.signature)
   return {
     key: paymentKey(offer.requirements.network, ...transfer.uniqueBy),
-    payer: getAddress(transfer.payer),
+    payer: checksumAddress(transfer.payer),
     offer,
     payload: {
       x402Version: 2,

@@ -1,5 +1,5 @@
-import { getAddress } from 'viem'
 import type { Offer } from '../core/payment.ts'
+import { checksumAddress } from './address.ts'
 import {
   addressWord,
   hashDomain,
@@ -58,13 +58,13 @@ function read(raw: Readonly<Record<string, unknown>>): SignedTransfer | null {
 function checksummed(authorization: Authorization): Authorization {
   return {
     ...authorization,
-    from: getAddress(authorization.from),
+    from: checksumAddress(authorization.from),
     permitted: {
       ...authorization.permitted,
-      token: getAddress(authorization.permitted.token),
+      token: checksumAddress(authorization.permitted.token),
     },
-    spender: getAddress(authorization.spender),
-    witness: { ...authorization.witness, to: getAddress(authorization.witness.to) },
+    spender: checksumAddress(authorization.spender),
+    witness: { ...authorization.witness, to: checksumAddress(authorization.witness.to) },
   }
 }
 

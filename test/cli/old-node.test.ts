@@ -43,7 +43,7 @@ test.skipIf(oldNode === null)(
     const { error } = JSON.parse(failure.stderr)
     expect(error).toMatchObject({
       code: 'node_too_old',
-      message: expect.stringMatching(/needs Node\.js 24 or newer, and this is \d+\./),
+      message: expect.stringMatching(/needs Node\.js 24\.5 or newer, and this is \d+\./),
       fix: expect.stringContaining('nodejs.org'),
     })
   },
@@ -53,7 +53,7 @@ test('the version that main.ts asks for is the one in package.json', () => {
   const { engines } = JSON.parse(
     readFileSync(new URL('../../package.json', import.meta.url), 'utf8'),
   )
-  const required = /const REQUIRED_NODE = (\d+)/.exec(readFileSync(MAIN, 'utf8'))?.[1]
+  const required = /const REQUIRED_NODE = '([\d.]+)'/.exec(readFileSync(MAIN, 'utf8'))?.[1]
   expect(engines.node).toBe(`>=${required}`)
 })
 
