@@ -24,7 +24,7 @@ const PURE_LIBRARIES: Readonly<Record<string, readonly string[]>> = {
     // For one pure function: keccak-256.
     'node:crypto',
     'zod',
-    'tiny-secp256k1',
+    '@bitauth/libauth/build/lib/crypto/secp256k1.js',
     '@x402/core/server',
     '@x402/core/types',
     '@x402/evm/exact/server',

@@ -1,4 +1,5 @@
-import { recover } from 'tiny-secp256k1'
+// The package's front door also loads script compilers and virtual machines: 150 ms of every start.
+import { instantiateSecp256k1 } from '@bitauth/libauth/build/lib/crypto/secp256k1.js'
 import { keccak256 } from './keccak.ts'
 
 /**
@@ -70,6 +71,9 @@ export function bytes32Word(hex: string): Uint8Array {
   return Buffer.from(hex.slice(2), 'hex')
 }
 
+/** libsecp256k1 in WebAssembly. */
+const curve = await instantiateSecp256k1()
+
 /** Half of the curve's order: tokens refuse a signature whose s is above it (EIP-2). */
 const HALF_ORDER = Buffer.from(
   '7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0',
@@ -88,20 +92,9 @@ export function recoverSigner(digest: Uint8Array, signature: string): string | n
   const v = bytes[64]
   if (v !== 27 && v !== 28) return null
   if (bytes.compare(HALF_ORDER, 0, 32, 32, 64) > 0) return null
-  const publicKey = recoverPublicKey(digest, bytes.subarray(0, 64), v === 27 ? 0 : 1)
-  if (publicKey === null) return null
+  const recoveryId = v === 27 ? 0 : 1
+  const publicKey = curve.recoverPublicKeyUncompressed(bytes.subarray(0, 64), recoveryId, digest)
+  // A text says why not: r or s is zero or outside the curve's order, or r is on no point.
+  if (typeof publicKey === 'string') return null
   return `0x${keccak256(publicKey.subarray(1)).toString('hex', 12)}`
-}
-
-function recoverPublicKey(
-  digest: Uint8Array,
-  signature: Uint8Array,
-  recoveryId: 0 | 1,
-): Uint8Array | null {
-  try {
-    return recover(digest, signature, recoveryId, false)
-  } catch {
-    // The library throws on r or s outside the curve's order: such bytes recover to nobody.
-    return null
-  }
 }
