@@ -1,7 +1,8 @@
-import { openSync } from 'node:fs'
+import { closeSync, openSync } from 'node:fs'
 import type { Writable } from 'node:stream'
 import pino from 'pino'
 import { FareboxError } from '../errors.ts'
+import { DirectSink, openWithoutWaiting, type Sink } from './direct-sink.ts'
 import type { GatewayObserver } from './events.ts'
 import { createLogObserver, type LogFields, type LogLines, type WriteLine } from './log-observer.ts'
 
@@ -43,9 +44,8 @@ const CLOSE_MS_MAX = 2_000
 const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error', 'silent']
 
 /**
- * Writes one JSON object a line. The lines are put together here and pino's buffered destination
- * writes them: pino's own serialiser takes four times as long, which would be the dearest step of
- * an unpaid request.
+ * Writes one JSON object a line. The lines are put together here: pino's own serialiser takes four
+ * times as long, which would be the dearest step of an unpaid request.
  *
  * @throws LogFileError when `destination` is a path that cannot be opened.
  */
@@ -91,11 +91,6 @@ function createTimeText(): () => string {
   }
 }
 
-interface Sink {
-  write(line: string): void
-  close(): Promise<void>
-}
-
 function openSink(destination: LoggerOptions['destination']): Sink | null {
   if (destination === null) return null
   if (typeof destination === 'string') return openDescriptor(openForAppend(destination))
@@ -114,7 +109,23 @@ function openForAppend(path: string): number {
   }
 }
 
-function openDescriptor(dest: number): Sink {
+function openDescriptor(given: number): Sink {
+  const descriptor = openWithoutWaiting(given)
+  if (descriptor === null) return openWaiting(given)
+  // Opened a second time; the standard descriptors outlive their log.
+  if (descriptor !== given && given > 2) closeSync(given)
+  return new DirectSink({
+    descriptor,
+    bufferBytes: BUFFER_BYTES,
+    bufferBytesMax: BUFFER_BYTES_MAX,
+    flushMs: FLUSH_MS,
+    closeMsMax: CLOSE_MS_MAX,
+    onTrouble: createWarnOnce(),
+  })
+}
+
+/** Terminals and sockets may keep a write waiting, which therefore another thread has to do. */
+function openWaiting(dest: number): Sink {
   const file = pino.destination({
     dest,
     sync: false,
