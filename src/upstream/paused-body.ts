@@ -10,14 +10,17 @@ export interface FlowControl {
 const NOT_WANTED = new Error('Nobody wants this body.')
 
 /**
- * An upstream's body that stands still until somebody wants it: while a settlement runs, back-
- * pressure holds the upstream instead of a buffer holding its bytes.
+ * An upstream's body that stands still after its first bytes until somebody wants it: while a
+ * settlement runs, back-pressure holds the upstream instead of a buffer holding its bytes.
  */
 export class PausedBody implements ReplyStream {
   readonly #control: FlowControl
   #sink: ReplySink | null = null
   #finish: ((delivery: Delivery) => void) | null = null
-  /** An upstream that closes its connection hands over its last bytes even while paused. */
+  /**
+   * What came before somebody wanted it: one read of the socket, most often with the head and all
+   * there is. An upstream that closes its connection hands over its last bytes even while paused.
+   */
   readonly #early: Buffer[] = []
   #ended: { readonly trailers: readonly string[] } | null = null
   #failed = false
@@ -34,18 +37,20 @@ export class PausedBody implements ReplyStream {
   constructor(control: FlowControl, length: number | null) {
     this.#control = control
     this.#bytesLeft = length
-    if (length !== 0) control.pause()
   }
 
   pipeTo(sink: ReplySink): Promise<Delivery> {
     return new Promise(resolve => {
       this.#finish = resolve
       this.#sink = sink
-      for (const chunk of this.#early.splice(0)) sink.write(chunk)
+      let hasRoom = true
+      for (const chunk of this.#early.splice(0)) hasRoom = sink.write(chunk)
       // An upstream that broke, or finished an empty body, while we were settling.
-      if (this.#failed) this.fail()
+      // What came of it goes out first, and the receipt with it, for the reset overtakes the rest.
+      if (this.#failed) setImmediate(() => this.fail())
       else if (this.#ended !== null) this.end(this.#ended.trailers)
-      else this.#control.resume()
+      else if (hasRoom) this.#control.resume()
+      else sink.drained(() => this.#control.resume())
     })
   }
 
@@ -62,6 +67,7 @@ export class PausedBody implements ReplyStream {
     const sink = this.#sink
     if (sink === null) {
       this.#early.push(chunk)
+      if (this.#bytesLeft !== 0) this.#control.pause()
       return
     }
     if (sink.write(chunk) || this.#bytesLeft === 0) return

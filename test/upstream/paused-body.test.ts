@@ -148,7 +148,8 @@ test('cancel of a body that is already over leaves the connection in use', async
   expect(server.connections).toHaveLength(1)
 })
 
-test('a full sink holds the upstream until it drains', async () => {
+/** An upstream with a long body, and how much of it the system has taken over by now. */
+async function longBody() {
   const size = 32 * 1024 * 1024
   let taken = 0
   const [upstream] = await upstreamOf(async (_, response) => {
@@ -161,19 +162,42 @@ test('a full sink holds the upstream until it drains', async () => {
     response.end()
   })
   const { body } = asResponse(await send(upstream, requestTo('/')))
+  const standsStill = async (): Promise<number> => {
+    let before = -1
+    while (before !== taken) {
+      before = taken
+      await settle()
+    }
+    return taken
+  }
+  return { body, size, standsStill }
+}
+
+test('a full sink holds the upstream until it drains', async () => {
+  const { body, size, standsStill } = await longBody()
   const sink = new TestSink()
   sink.isFull = true
   const arrived = sink.nextChunk()
   const delivery = body.pipeTo(sink)
   await arrived
-  let before = -1
-  while (before !== taken) {
-    before = taken
-    await settle()
-  }
   // What the system's socket buffers hold, and nothing that grows with the body.
-  expect(taken).toBeLessThan(size / 2)
+  expect(await standsStill()).toBeLessThan(size / 2)
   expect(sink.bytes.length).toBeLessThan(256 * 1024)
+  sink.drain()
+  expect(await delivery).toBe('delivered')
+  expect(sink.bytes.length).toBe(size)
+})
+
+test('a body that nobody wants yet holds the upstream, and one read of the socket', async () => {
+  const { body, size, standsStill } = await longBody()
+  expect(await standsStill()).toBeLessThan(size / 2)
+  const sink = new TestSink()
+  sink.isFull = true
+  const delivery = body.pipeTo(sink)
+  // 64 KiB is what Node.js reads at a time.
+  expect(sink.bytes.length).toBeLessThanOrEqual(64 * 1024)
+  expect(await standsStill()).toBeLessThan(size / 2)
+  expect(sink.bytes.length).toBeLessThanOrEqual(64 * 1024)
   sink.drain()
   expect(await delivery).toBe('delivered')
   expect(sink.bytes.length).toBe(size)
