@@ -1,20 +1,13 @@
-import { Agent, type Dispatcher, request } from 'undici'
+import { Agent } from 'undici'
 import type { FacilitatorConfig } from '../config/gateway-config.ts'
 import type { NetworkId, PaymentPayload, PaymentRequirements } from '../core/payment.ts'
 import { FacilitatorUnavailableError, SettlementUnknownError } from '../errors.ts'
 import type { Facilitator, SettleAnswer, Supported, VerifyAnswer } from './facilitator.ts'
-import { watchSend } from './send-watch.ts'
+import { type Answer, callJson } from './json-call.ts'
 import { requestV1, requestV2, type V1Networks } from './v1-translation.ts'
 import { readSettleAnswer, readSupported, readVerifyAnswer } from './wire.ts'
 
-const ANSWER_BYTES_MAX = 1024 * 1024
 const CONNECTIONS_MAX = 64
-
-interface Answer {
-  readonly status: number
-  readonly json: unknown
-  readonly retryAfterSeconds: number | undefined
-}
 
 /**
  * A facilitator behind HTTP. Follows no redirect (it would send the payment elsewhere), repeats
@@ -32,8 +25,12 @@ export function createHttpFacilitator(
   /** Null until `/supported` was read once: then version 2 is assumed. */
   let known: Supported | null = null
 
-  const call = (path: string, body?: unknown): Promise<Answer> =>
-    callJson(agent, { config, path, timeoutMs: config.timeoutMs, body })
+  const { headers, timeoutMs } = config
+  const urls = {
+    supported: new URL(`${config.url}/supported`),
+    verify: new URL(`${config.url}/verify`),
+    settle: new URL(`${config.url}/settle`),
+  }
 
   const requestBody = (payload: PaymentPayload, requirements: PaymentRequirements): unknown => {
     const v1Network = v1Networks.nameOf(requirements.network)
@@ -46,9 +43,11 @@ export function createHttpFacilitator(
     name: config.name,
 
     async supported(): Promise<Supported> {
-      const answer = await call('supported').catch(cause => {
-        throw unavailable(config, 'supported', cause)
-      })
+      const answer = await callJson(agent, { url: urls.supported, headers, timeoutMs }).catch(
+        cause => {
+          throw unavailable(config, 'supported', cause)
+        },
+      )
       const supported = answer.status === 200 ? readSupported(answer.json) : null
       if (supported === null) throw untrustworthy(config, 'supported', answer)
       known = supported
@@ -57,9 +56,11 @@ export function createHttpFacilitator(
 
     async verify(payload, requirements): Promise<VerifyAnswer> {
       const body = requestBody(payload, requirements)
-      const answer = await call('verify', body).catch(cause => {
-        throw unavailable(config, 'verify', cause)
-      })
+      const answer = await callJson(agent, { url: urls.verify, headers, timeoutMs, body }).catch(
+        cause => {
+          throw unavailable(config, 'verify', cause)
+        },
+      )
       const verdict = readVerifyAnswer(answer.json)
       // A refusal may come as a 4xx with a body; a server's failure never decides a payment.
       if (verdict === null || answer.status >= 500 || (verdict.isValid && answer.status !== 200)) {
@@ -70,17 +71,19 @@ export function createHttpFacilitator(
 
     async settle(payload, requirements): Promise<SettleAnswer> {
       const body = requestBody(payload, requirements)
-      const timeoutMs = config.settleTimeoutMs
       let sent = false
-      const watching = watchSend(agent, () => {
-        sent = true
-      })
-      const answer = await callJson(watching, { config, path: 'settle', timeoutMs, body }).catch(
-        cause => {
-          if (!sent) throw unavailable(config, 'settle', cause)
-          throw settlementUnknown(config, 'gave no complete answer to a settle', { cause })
+      const answer = await callJson(agent, {
+        url: urls.settle,
+        headers,
+        timeoutMs: config.settleTimeoutMs,
+        body,
+        onSend() {
+          sent = true
         },
-      )
+      }).catch(cause => {
+        if (!sent) throw unavailable(config, 'settle', cause)
+        throw settlementUnknown(config, 'gave no complete answer to a settle', { cause })
+      })
       return readSettle(config, answer, requirements.network)
     },
 
@@ -114,76 +117,6 @@ function readSettle(config: FacilitatorConfig, answer: Answer, network: NetworkI
   }
   const what = `answered a settle with status ${answer.status} and no proof`
   throw settlementUnknown(config, what, { transaction: settled?.transaction || null })
-}
-
-interface Call {
-  readonly config: FacilitatorConfig
-  readonly path: string
-  /** Over everything: the wait for a connection, the request, the last byte of the answer. */
-  readonly timeoutMs: number
-  readonly body?: unknown
-}
-
-function callJson(dispatcher: Dispatcher, call: Call): Promise<Answer> {
-  const signal = AbortSignal.timeout(call.timeoutMs)
-  const timedOut = new Promise<never>((_, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
-  })
-  // undici looks at the signal only once a connection stands, so a dead host would outlast it.
-  return Promise.race([exchange(dispatcher, signal, call), timedOut])
-}
-
-async function exchange(
-  dispatcher: Dispatcher,
-  signal: AbortSignal,
-  { config, path, timeoutMs, body }: Call,
-): Promise<Answer> {
-  const hasBody = body !== undefined
-  const response = await request(`${config.url}/${path}`, {
-    dispatcher,
-    method: hasBody ? 'POST' : 'GET',
-    headers: {
-      ...config.headers,
-      accept: 'application/json',
-      ...(hasBody ? { 'content-type': 'application/json' } : {}),
-    },
-    body: hasBody ? JSON.stringify(body) : null,
-    headersTimeout: timeoutMs,
-    bodyTimeout: timeoutMs,
-    // A body that trickles in resets the two time-outs above for ever.
-    signal,
-  })
-  const text = await readBounded(response.body)
-  return {
-    status: response.statusCode,
-    json: parseJson(text),
-    retryAfterSeconds: readRetryAfter(response.headers['retry-after']),
-  }
-}
-
-async function readBounded(body: AsyncIterable<Buffer>): Promise<string> {
-  const chunks: Buffer[] = []
-  let bytes = 0
-  for await (const chunk of body) {
-    bytes += chunk.length
-    // Leaving the loop destroys the body, and with it the connection.
-    if (bytes > ANSWER_BYTES_MAX) throw new Error('The answer is larger than 1 MiB.')
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks).toString('utf8')
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}
-
-function readRetryAfter(value: string | string[] | undefined): number | undefined {
-  const seconds = typeof value === 'string' && /^\d{1,6}$/.test(value) ? Number(value) : undefined
-  return seconds === undefined ? undefined : Math.min(Math.max(seconds, 1), 600)
 }
 
 function unavailable(config: FacilitatorConfig, operation: string, cause: unknown): Error {
