@@ -36,7 +36,9 @@ export async function createPaymentEngine(
 ): Promise<PaymentEngine> {
   const clients = known.map(entry => new CoreClient(entry, v1Networks))
   const server = new x402ResourceServer([...clients])
-  server.register('eip155:*', new ExactEvmScheme())
+  const exact = new ExactEvmScheme()
+  // By name: the library makes a regular expression of "eip155:*", anew for each verify and settle.
+  for (const network of evmNetworks(clients)) server.register(network, exact)
   // The library refuses to start without a single kind; without one, every offer is unsupported.
   if (clients.some(client => client.kinds.length > 0)) await server.initialize()
 
@@ -86,6 +88,11 @@ export async function createPaymentEngine(
       }
     },
   }
+}
+
+function evmNetworks(clients: readonly CoreClient[]): Set<NetworkId> {
+  const networks = clients.flatMap(({ kinds }) => kinds.map(({ network }) => network))
+  return new Set(networks.filter(network => network.startsWith('eip155:')))
 }
 
 /** Our facilitator as the library sees it: version 2 only, and never asked for what is known. */
