@@ -42,7 +42,8 @@ export function compileSnapshot(config: GatewayConfig, parts: SnapshotParts): Co
   const payableRoutes = [...quotes.values()].filter(
     one => one.offersAt(parts.now).length > 0,
   ).length
-  return { match: table.match, engine: parts.engine, quotes, payableRoutes }
+  const settleMsMax = Math.max(0, ...config.facilitators.map(one => one.settleTimeoutMs))
+  return { match: table.match, engine: parts.engine, settleMsMax, quotes, payableRoutes }
 }
 
 function compileRoute(config: RouteConfig, price: RoutePrice, parts: SnapshotParts): Route {

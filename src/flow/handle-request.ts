@@ -6,7 +6,7 @@ import { answerPreflight, withCors } from './cors.ts'
 import type { Exchange, Reply } from './exchange.ts'
 import { forwardFree } from './forward.ts'
 import type { House, Visit } from './house.ts'
-import { circumstancesOf, claimRequest, toPurchase } from './purchase.ts'
+import { circumstancesOf, claimRequest, recallRequest, toPurchase } from './purchase.ts'
 import { answerFailure, badTarget, isTooLong, notListed, paymentRequired } from './refusals.ts'
 import { answerKnown, sell } from './sell.ts'
 
@@ -52,7 +52,7 @@ async function walk(visit: Visit): Promise<Reply> {
   if (visit.lease === null) return problemReply('payment_in_progress')
 
   const purchase = await toPurchase(visit, { route, target: target.full, payment, decoded })
-  const known = await house.ledger.recall(claimRequest(purchase))
+  const known = await house.ledger.recall(recallRequest(purchase))
   if (known.kind !== 'unclaimed') return answerKnown(purchase, known)
   if (check.kind === 'stale') return paymentRequired(price, visit, target.path, check.reason)
 

@@ -71,14 +71,24 @@ export function circumstancesOf(
   }
 }
 
+/** What the ledger has to know to tell whether a payment was claimed before. */
+export function recallRequest({
+  visit,
+  route,
+  payment,
+  fingerprint,
+}: Purchase): Pick<ClaimRequest, 'key' | 'fingerprint' | 'heldUntil'> {
+  const workMsMax = route.timeoutMs + visit.snapshot.settleMsMax
+  const heldUntil = unixMs(visit.house.clock() + workMsMax + HOLD_MARGIN_MS)
+  return { key: payment.key, fingerprint, heldUntil }
+}
+
+/** Made where it is used: what is held is held from then on, and verifying takes its time. */
 export function claimRequest(purchase: Purchase): ClaimRequest {
-  const { visit, route, payment, fingerprint } = purchase
+  const { route, payment } = purchase
   const { requirements, amount } = payment.offer
-  const { clock } = visit.house
-  const settleMs = Math.max(0, ...visit.config.facilitators.map(one => one.settleTimeoutMs))
   return {
-    key: payment.key,
-    fingerprint,
+    ...recallRequest(purchase),
     route: route.key,
     payer: payment.payer,
     network: requirements.network,
@@ -89,6 +99,5 @@ export function claimRequest(purchase: Purchase): ClaimRequest {
     payload: JSON.stringify(payment.payload),
     requirements: JSON.stringify(requirements),
     next: route.settle === 'before-upstream' ? 'settling' : 'forwarded',
-    heldUntil: unixMs(clock() + route.timeoutMs + settleMs + HOLD_MARGIN_MS),
   }
 }

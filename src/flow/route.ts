@@ -46,4 +46,6 @@ export type RouteMatch =
 export interface Snapshot {
   match(method: string, path: string): RouteMatch
   readonly engine: PaymentEngine
+  /** The longest that a facilitator may take to settle. */
+  readonly settleMsMax: number
 }
