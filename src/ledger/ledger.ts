@@ -45,6 +45,8 @@ export interface ClaimRequest {
   readonly next: 'forwarded' | 'settling'
   /** Until when nobody else may take the claim over, should this process die. */
   readonly heldUntil: UnixMs
+  /** How long after its settlement an undelivered payment may be redeemed. After that it is `used`. */
+  readonly redeemableMs: number
 }
 
 export type ClaimOutcome = { readonly kind: 'claimed'; readonly id: ClaimId } | KnownClaim
@@ -65,6 +67,48 @@ export type KnownClaim =
    */
   | { readonly kind: 'other-request' }
 
+/** A claim whose settlement is open, with all that recovery needs. */
+export interface UnresolvedClaim {
+  readonly id: ClaimId
+  readonly key: PaymentKey
+  readonly route: string
+  readonly payer: string
+  readonly network: NetworkId
+  readonly asset: string
+  readonly payTo: string
+  readonly amount: AtomicAmount
+  /** Unix seconds after which the chain refuses the payment. */
+  readonly validBefore: number
+  /** The exact JSON that the settle sent. */
+  readonly payload: string
+  readonly requirements: string
+  readonly state: 'settling' | 'unknown'
+  /** Hash that a facilitator named; null when it named none. */
+  readonly transaction: string | null
+  readonly createdAt: UnixMs
+}
+
+export interface LedgerQuery {
+  /** Rows created at or after, and before. */
+  readonly since?: UnixMs
+  readonly until?: UnixMs
+  readonly route?: string
+  readonly payer?: string
+  readonly states?: readonly ClaimState[]
+  readonly after?: ClaimId
+  /** At most 1000. */
+  readonly limit: number
+}
+
+export interface LedgerRow extends Omit<UnresolvedClaim, 'state'> {
+  readonly state: ClaimState
+  /** Why it is released or unknown. */
+  readonly detail: string | null
+  readonly updatedAt: UnixMs
+  readonly settledAt: UnixMs | null
+  readonly deliveredAt: UnixMs | null
+}
+
 /**
  * Remembers which payments have been used. The rest of a payment proves only that it was signed,
  * never that it has not been presented before; this is the only thing that can.
@@ -83,7 +127,8 @@ export interface Ledger {
    *
    * A row that is `released`, or `forwarded` with its hold run out (no settle was ever sent for
    * it), is taken over, whatever its fingerprint. A `settled` row whose hold has run out is
-   * `entitled` for the same fingerprint, and held again until `heldUntil`.
+   * `entitled` for the same fingerprint until `redeemableMs` after its settlement, and held again
+   * until `heldUntil`; later it is `used`.
    */
   claim(request: ClaimRequest): Promise<ClaimOutcome>
 
@@ -93,7 +138,7 @@ export interface Ledger {
    * is told so pays a second time. `entitled` holds the payment just as it does in `claim`.
    */
   recall(
-    request: Pick<ClaimRequest, 'key' | 'fingerprint' | 'heldUntil'>,
+    request: Pick<ClaimRequest, 'key' | 'fingerprint' | 'heldUntil' | 'redeemableMs'>,
   ): Promise<KnownClaim | { readonly kind: 'unclaimed' }>
 
   /** From `forwarded`: a settle is about to leave. */
@@ -119,10 +164,34 @@ export interface Ledger {
   endHold(id: ClaimId): Promise<void>
 
   /**
-   * From `forwarded` or `settling`: nothing was charged and nothing can be. The payment is free
-   * again, for any request.
+   * From `forwarded`, `settling` or `unknown`: nothing was charged and nothing can be. The payment
+   * is free again, for any request.
    */
   release(id: ClaimId, reason: string): Promise<void>
+
+  /**
+   * Takes claims whose settlement is open, for the resolver to finish: `settling` and `unknown`
+   * whose hold has run out, oldest first. Each is held until `heldUntil`, in the same atomic step,
+   * so that no other gateway works on it meanwhile; its id stays. `markUnknown` ends the hold.
+   */
+  takeUnresolved(request: {
+    readonly limit: number
+    readonly heldUntil: UnixMs
+  }): Promise<readonly UnresolvedClaim[]>
+
+  /** Releases every `forwarded` claim whose hold has run out: no settle was ever sent for it. */
+  releaseAbandoned(): Promise<number>
+
+  /**
+   * Forgets final rows (`delivered`, `released`, and `settled` ones whose entitlement has ended)
+   * last written before `olderThan`, never one whose authorization the chain could still take.
+   *
+   * @returns How many rows were removed; at most `limit`.
+   */
+  prune(request: { readonly olderThan: UnixMs; readonly limit: number }): Promise<number>
+
+  /** Rows for people and reports, oldest first; the next page begins after the last row's `id`. */
+  list(query: LedgerQuery): Promise<readonly LedgerRow[]>
 
   /** How many rows are in each state. */
   countByState(): Promise<Readonly<Record<ClaimState, number>>>
