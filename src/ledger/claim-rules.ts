@@ -5,15 +5,19 @@ export interface ExistingClaim {
   readonly state: ClaimState
   readonly fingerprint: string
   readonly heldUntil: number
+  readonly settledAt: number | null
+}
+
+export interface AskedClaim {
+  readonly fingerprint: string
+  readonly now: number
+  readonly redeemableMs: number
 }
 
 export type ClaimVerdict = 'take-over' | KnownClaim['kind']
 
 /** Decides, for every store alike, what a second claim of one payment gets. Pure. */
-export function judgeClaim(
-  existing: ExistingClaim,
-  asked: { readonly fingerprint: string; readonly now: number },
-): ClaimVerdict {
+export function judgeClaim(existing: ExistingClaim, asked: AskedClaim): ClaimVerdict {
   const held = asked.now < existing.heldUntil
   const { state } = existing
   // No settle was ever sent for these two, so it does not matter what they were for.
@@ -26,7 +30,8 @@ export function judgeClaim(
     case 'unknown':
       return 'settlement-pending'
     case 'settled':
-      return held ? 'in-progress' : 'entitled'
+      if (held) return 'in-progress'
+      return asked.now < (existing.settledAt ?? 0) + asked.redeemableMs ? 'entitled' : 'used'
     case 'delivered':
       return 'used'
   }
@@ -39,7 +44,27 @@ export const STEPS_FROM = {
   unknown: ['settling'],
   delivered: ['settled'],
   'hold ended': ['settled'],
-  released: ['forwarded', 'settling'],
+  released: ['forwarded', 'settling', 'unknown'],
 } as const satisfies Readonly<Record<string, readonly ClaimState[]>>
 
 export type Step = keyof typeof STEPS_FROM
+
+/** A chain's newest final block may be so much older than what our own clock shows. */
+const CHAIN_LAG_MS = 3_600_000
+
+/**
+ * Unix seconds before which an authorization must have run out for its row to be forgotten: it can
+ * no longer be taken by the chain, and has been beyond use for as long as rows are kept.
+ */
+export function forgettableBefore(olderThan: number, now: number): number {
+  return Math.floor(Math.min(olderThan, now - CHAIN_LAG_MS) / 1000)
+}
+
+/** Most rows that one call may ask for, so that none of them keeps payments waiting. */
+export const ROWS_MAX = 1000
+
+/** What is wrong with a `limit`; null when nothing is. */
+export function limitProblem(limit: number): string | null {
+  if (Number.isInteger(limit) && limit >= 1 && limit <= ROWS_MAX) return null
+  return `a limit of ${limit}, which is not a whole number from 1 to ${ROWS_MAX}.`
+}

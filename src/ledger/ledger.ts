@@ -45,7 +45,7 @@ export interface ClaimRequest {
   readonly next: 'forwarded' | 'settling'
   /** Until when nobody else may take the claim over, should this process die. */
   readonly heldUntil: UnixMs
-  /** How long after its settlement an undelivered payment may be redeemed. After that it is `used`. */
+  /** How long after its settlement an undelivered payment may be redeemed: then it is `used`. */
   readonly redeemableMs: number
 }
 
@@ -96,7 +96,7 @@ export interface LedgerQuery {
   readonly payer?: string
   readonly states?: readonly ClaimState[]
   readonly after?: ClaimId
-  /** At most 1000. */
+  /** From 1 to 1000. */
   readonly limit: number
 }
 
@@ -173,6 +173,8 @@ export interface Ledger {
    * Takes claims whose settlement is open, for the resolver to finish: `settling` and `unknown`
    * whose hold has run out, oldest first. Each is held until `heldUntil`, in the same atomic step,
    * so that no other gateway works on it meanwhile; its id stays. `markUnknown` ends the hold.
+   *
+   * @param request.limit From 1 to 1000.
    */
   takeUnresolved(request: {
     readonly limit: number
@@ -184,13 +186,18 @@ export interface Ledger {
 
   /**
    * Forgets final rows (`delivered`, `released`, and `settled` ones whose entitlement has ended)
-   * last written before `olderThan`, never one whose authorization the chain could still take.
+   * last written before `olderThan`, never one whose authorization the chain could still take: it
+   * must have run out before `olderThan`, and an hour ago. The newest claim always stays.
    *
+   * @param request.limit From 1 to 1000.
    * @returns How many rows were removed; at most `limit`.
    */
   prune(request: { readonly olderThan: UnixMs; readonly limit: number }): Promise<number>
 
-  /** Rows for people and reports, oldest first; the next page begins after the last row's `id`. */
+  /**
+   * Rows for people and reports, by id; the next page begins after the last row's. A payment that
+   * is taken over or redeemed between two pages gets a new id, and shows again on a later page.
+   */
   list(query: LedgerQuery): Promise<readonly LedgerRow[]>
 
   /** How many rows are in each state. */

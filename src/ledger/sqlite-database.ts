@@ -48,7 +48,7 @@ export class SqliteDatabase {
     if (this.#givenUp !== null) return { kind: 'not-committed', failure: this.#givenUp }
     try {
       const { db, claims } = this.#connection ?? this.#connect(proveDurable)
-      db.exec('BEGIN IMMEDIATE')
+      db.exec(batch.every(onlyReads) ? 'BEGIN' : 'BEGIN IMMEDIATE')
       const reply = this.#performAll(claims, batch)
       db.exec('COMMIT')
       return reply
@@ -129,6 +129,11 @@ export class SqliteDatabase {
       return false
     }
   }
+}
+
+/** Such a batch waits for no writer, and no gateway waits for a report that reads its file. */
+function onlyReads([kind]: SqliteCall): boolean {
+  return kind === 'list' || kind === 'count'
 }
 
 /** The schema of a file is newer than the migrations that this program knows. */

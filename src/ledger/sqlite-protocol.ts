@@ -1,28 +1,13 @@
-import type { ClaimOutcome, ClaimState } from './ledger.ts'
+import type { ClaimValues } from './claim-row.ts'
+import type { ClaimOutcome, ClaimState, LedgerRow, UnresolvedClaim } from './ledger.ts'
 
 /**
  * What the main thread and the SQLite worker say to each other. Arrays, because copying them
  * between threads costs the main thread less than copying objects with named fields.
  */
-export type SqliteCall = ClaimCall | RecallCall | StepCall | CountCall
+export type SqliteCall = ClaimCall | RecallCall | StepCall | UpkeepCall
 
-export type ClaimCall = readonly [
-  kind: 'claim',
-  now: number,
-  key: string,
-  fingerprint: string,
-  route: string,
-  payer: string,
-  network: string,
-  asset: string,
-  payTo: string,
-  amount: string,
-  validBefore: number,
-  payload: string,
-  requirements: string,
-  next: 'forwarded' | 'settling',
-  heldUntil: number,
-]
+export type ClaimCall = readonly [kind: 'claim', now: number, ...values: ClaimValues]
 
 export type RecallCall = readonly [
   kind: 'recall',
@@ -30,6 +15,7 @@ export type RecallCall = readonly [
   key: string,
   fingerprint: string,
   heldUntil: number,
+  redeemableMs: number,
 ]
 
 export type StepCall = SettledCall | ReasonedCall | PlainCall
@@ -50,13 +36,34 @@ type ReasonedCall =
 
 type PlainCall = readonly [kind: 'settling' | 'delivered' | 'hold ended', now: number, id: number]
 
-type CountCall = readonly [kind: 'count']
+export type UpkeepCall =
+  | readonly [kind: 'take', now: number, heldUntil: number, limit: number]
+  | readonly [kind: 'abandon', now: number]
+  | readonly [kind: 'prune', now: number, olderThan: number, limit: number]
+  | ListCall
+  | readonly [kind: 'count']
+
+/** Null where a filter is not asked for. */
+export type ListCall = readonly [
+  kind: 'list',
+  after: number,
+  since: number,
+  until: number,
+  route: string | null,
+  payer: string | null,
+  /** A JSON array. */
+  states: string | null,
+  limit: number,
+]
 
 /** Null where there is nothing to say but that it is durable. */
 export type SqliteAnswer =
   | ClaimOutcome
   | { readonly kind: 'unclaimed' }
   | Readonly<Record<ClaimState, number>>
+  | readonly UnresolvedClaim[]
+  | readonly LedgerRow[]
+  | number
   | null
 
 /** An error's parts, because an error class does not survive the way between threads. */

@@ -1,9 +1,11 @@
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import type { Receipt } from '../core/payment.ts'
-import { type Clock, unixMs } from '../core/time.ts'
+import { type Clock, type UnixMs, unixMs } from '../core/time.ts'
 import { StoreUnavailableError } from '../errors.ts'
 import { BatchQueue } from './batch-queue.ts'
+import { claimValues, storableInteger } from './claim-row.ts'
+import { limitProblem } from './claim-rules.ts'
 import type {
   ClaimId,
   ClaimOutcome,
@@ -11,6 +13,9 @@ import type {
   ClaimState,
   KnownClaim,
   Ledger,
+  LedgerQuery,
+  LedgerRow,
+  UnresolvedClaim,
 } from './ledger.ts'
 import { LedgerSchemaError, LedgerTransitionError, LedgerValueError } from './ledger-errors.ts'
 import type {
@@ -102,31 +107,16 @@ class SqliteLedger implements Ledger {
   }
 
   claim(request: ClaimRequest): Promise<ClaimOutcome> {
-    const call = [
-      'claim',
-      this.#clock(),
-      request.key,
-      request.fingerprint,
-      request.route,
-      request.payer,
-      request.network,
-      request.asset,
-      request.payTo,
-      request.amount.toString(),
-      storableInteger(request.validBefore),
-      request.payload,
-      request.requirements,
-      request.next,
-      storableInteger(request.heldUntil),
-    ] as const
-    return this.#submit<ClaimOutcome>(call)
+    return this.#submit<ClaimOutcome>(['claim', this.#clock(), ...claimValues(request)])
   }
 
   recall(
-    request: Pick<ClaimRequest, 'key' | 'fingerprint' | 'heldUntil'>,
+    request: Pick<ClaimRequest, 'key' | 'fingerprint' | 'heldUntil' | 'redeemableMs'>,
   ): Promise<KnownClaim | { readonly kind: 'unclaimed' }> {
-    const { key, fingerprint, heldUntil } = request
-    return this.#submit(['recall', this.#clock(), key, fingerprint, storableInteger(heldUntil)])
+    const { key, fingerprint } = request
+    const heldUntil = storableInteger(request.heldUntil)
+    const redeemableMs = storableInteger(request.redeemableMs)
+    return this.#submit(['recall', this.#clock(), key, fingerprint, heldUntil, redeemableMs])
   }
 
   markSettling(id: ClaimId): Promise<void> {
@@ -153,6 +143,32 @@ class SqliteLedger implements Ledger {
 
   release(id: ClaimId, reason: string): Promise<void> {
     return this.#submit(['released', this.#clock(), id, reason])
+  }
+
+  async takeUnresolved(request: {
+    readonly limit: number
+    readonly heldUntil: UnixMs
+  }): Promise<readonly UnresolvedClaim[]> {
+    const limit = checkedLimit(request.limit)
+    return this.#submit(['take', this.#clock(), storableInteger(request.heldUntil), limit])
+  }
+
+  releaseAbandoned(): Promise<number> {
+    return this.#submit<number>(['abandon', this.#clock()])
+  }
+
+  async prune(request: { readonly olderThan: UnixMs; readonly limit: number }): Promise<number> {
+    const limit = checkedLimit(request.limit)
+    const olderThan = storableInteger(request.olderThan)
+    return this.#submit<number>(['prune', this.#clock(), olderThan, limit])
+  }
+
+  async list(query: LedgerQuery): Promise<readonly LedgerRow[]> {
+    const { after = 0, since = 0, until = Number.MAX_SAFE_INTEGER, route = null } = query
+    const { payer = null, states } = query
+    const chosen = states === undefined ? null : JSON.stringify(states)
+    const limit = checkedLimit(query.limit)
+    return this.#submit(['list', after, since, until, route, payer, chosen, limit])
   }
 
   countByState(): Promise<Readonly<Record<ClaimState, number>>> {
@@ -192,9 +208,11 @@ class SqliteLedger implements Ledger {
   }
 }
 
-/** No clock reaches it, and the integers of neither JavaScript nor SQLite reach beyond it. */
-function storableInteger(value: number): number {
-  return Math.min(value, Number.MAX_SAFE_INTEGER)
+/** Throws `LedgerValueError`. */
+function checkedLimit(limit: number): number {
+  const problem = limitProblem(limit)
+  if (problem !== null) throw new LedgerValueError(problem)
+  return limit
 }
 
 function workerDied(cause: unknown): StoreUnavailableError {

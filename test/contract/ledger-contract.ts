@@ -14,7 +14,8 @@ import {
   sum,
   tally,
 } from '../ledger/claim-fixtures.ts'
-import { agreesWithModel, commands } from '../ledger/ledger-model.ts'
+import { commands } from '../ledger/ledger-commands.ts'
+import { agreesWithModel } from '../ledger/ledger-model.ts'
 import {
   describeEveryState,
   type LedgerUnderTest,
@@ -22,6 +23,7 @@ import {
   STEPS,
   type StepName,
 } from './ledger-states.ts'
+import { describeUpkeep } from './ledger-upkeep.ts'
 
 const CALLERS = 48
 
@@ -31,6 +33,7 @@ export function runLedgerContract(
   open: (options: LedgerUnderTest) => Promise<Ledger>,
 ): void {
   describeEveryState(name, open)
+  describeUpkeep(name, open)
 
   describe(`${name} as a ledger`, () => {
     let time = movableClock()

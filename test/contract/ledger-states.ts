@@ -7,6 +7,7 @@ import {
   HOLD_MS,
   movableClock,
   RECEIPT,
+  REDEEMABLE_MS,
   STATES,
 } from '../ledger/claim-fixtures.ts'
 
@@ -36,23 +37,23 @@ const ALLOWED: Record<StepName, Partial<Record<ClaimState, ClaimState>>> = {
   markUnknown: { settling: 'unknown' },
   markDelivered: { settled: 'delivered' },
   endHold: { settled: 'settled' },
-  release: { forwarded: 'released', settling: 'released' },
+  release: { forwarded: 'released', settling: 'released', unknown: 'released' },
 }
 
+type Answers = readonly [same: string, other: string]
+const PENDING: Answers = ['settlement-pending', 'other-request']
+const USED: Answers = ['used', 'other-request']
+const FREE: Answers = ['claimed', 'claimed']
+const HELD: Answers = ['in-progress', 'other-request']
+
 /** What the same payment gets in every state: by the same and by another request. */
-const AGAIN: Record<ClaimState, Record<'held' | 'over', [same: string, other: string]>> = {
-  forwarded: { held: ['in-progress', 'other-request'], over: ['claimed', 'claimed'] },
-  settling: {
-    held: ['settlement-pending', 'other-request'],
-    over: ['settlement-pending', 'other-request'],
-  },
-  unknown: {
-    held: ['settlement-pending', 'other-request'],
-    over: ['settlement-pending', 'other-request'],
-  },
-  settled: { held: ['in-progress', 'other-request'], over: ['entitled', 'other-request'] },
-  delivered: { held: ['used', 'other-request'], over: ['used', 'other-request'] },
-  released: { held: ['claimed', 'claimed'], over: ['claimed', 'claimed'] },
+const AGAIN: Record<ClaimState, Record<'held' | 'over' | 'redeemable no more', Answers>> = {
+  forwarded: { held: HELD, over: FREE, 'redeemable no more': FREE },
+  settling: { held: PENDING, over: PENDING, 'redeemable no more': PENDING },
+  unknown: { held: PENDING, over: PENDING, 'redeemable no more': PENDING },
+  settled: { held: HELD, over: ['entitled', 'other-request'], 'redeemable no more': USED },
+  delivered: { held: USED, over: USED, 'redeemable no more': USED },
+  released: { held: FREE, over: FREE, 'redeemable no more': FREE },
 }
 
 /** Every state against everything that can be asked of it. */
@@ -81,7 +82,9 @@ export function describeEveryState(
     describe.each([
       ['held', HOLD_MS - 1],
       ['over', HOLD_MS],
-    ] as const)('with its hold %s', (hold, laterMs) => {
+      ['over', REDEEMABLE_MS - 1],
+      ['redeemable no more', REDEEMABLE_MS],
+    ] as const)('%s after %d ms', (hold, laterMs) => {
       it.each(['same', 'other'] as const)('answers the %s request', async asker => {
         const expected = AGAIN[state][hold][asker === 'same' ? 0 : 1]
         await claimedAs(state, ledger, request('same', 'claimed'))

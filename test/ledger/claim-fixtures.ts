@@ -8,6 +8,7 @@ export const STATES: readonly ClaimState[] = [
 ]
 
 export const HOLD_MS = 60_000
+export const REDEEMABLE_MS = 3_600_000
 
 export interface MovableClock {
   readonly clock: Clock
@@ -29,23 +30,29 @@ export interface ClaimDetails {
   readonly fingerprint?: string
   readonly next?: ClaimRequest['next']
   readonly heldUntil: UnixMs
+  readonly redeemableMs?: number
+  /** Unix seconds. */
+  readonly validBefore?: number
+  readonly route?: string
+  readonly payer?: string
 }
 
 export function claimRequest(details: ClaimDetails): ClaimRequest {
   return {
     key: paymentKey('eip155:84532', 'nonce', details.key ?? 'a'),
     fingerprint: fingerprint(details.fingerprint ?? 'same'),
-    route: 'GET /v1/weather/{city}',
-    payer: '0x209693Bc6afc0C5328bA36FaF03C514EF312287C',
+    route: details.route ?? 'GET /v1/weather/{city}',
+    payer: details.payer ?? '0x209693Bc6afc0C5328bA36FaF03C514EF312287C',
     network: 'eip155:84532',
     asset: '0x036CbD53842c5426634e7929541eC2318f3dCF7e',
     payTo: '0x209693Bc6afc0C5328bA36FaF03C514EF312287C',
     amount: atomicAmount(1000n),
-    validBefore: 1_800_000_060,
+    validBefore: details.validBefore ?? 1_800_000_060,
     payload: '{"x402Version":2}',
     requirements: '{"scheme":"exact"}',
     next: details.next ?? 'forwarded',
     heldUntil: details.heldUntil,
+    redeemableMs: details.redeemableMs ?? REDEEMABLE_MS,
   }
 }
 

@@ -1,68 +1,30 @@
-import fc from 'fast-check'
 import { expect } from 'vitest'
 import { unixMs } from '../../src/core/time.ts'
 import type { ClaimId, ClaimState, Ledger } from '../../src/ledger/ledger.ts'
-import { claimRequest, type MovableClock, RECEIPT } from './claim-fixtures.ts'
+import { claimRequest, type MovableClock, RECEIPT, STATES } from './claim-fixtures.ts'
+import {
+  type Ask,
+  type Command,
+  LONG_MS,
+  type Prune,
+  type Resolve,
+  type StepOf,
+} from './ledger-commands.ts'
+
+const HOUR_MS = 3_600_000
 
 /** What the ledger should remember of one payment, written without looking at how it does. */
 interface Remembered {
+  readonly key: string
   state: ClaimState
   fingerprint: string
   heldUntil: number
+  redeemableMs: number
+  validBefore: number
   id: ClaimId
-}
-
-interface Ask {
-  readonly kind: 'claim' | 'recall'
-  readonly key: string
-  readonly fingerprint: string
-  readonly next: 'forwarded' | 'settling'
-  readonly holdMs: number
-}
-
-interface Take {
-  readonly kind: 'settling' | 'settled' | 'unknown' | 'delivered' | 'end' | 'release'
-  /** Which of the ids that were ever handed out. */
-  readonly pick: number
-}
-
-interface Advance {
-  readonly kind: 'advance'
-  readonly ms: number
-}
-
-type Command = Ask | Take | Advance
-
-const HOLDS_MS = [0, 10, 20]
-
-export const commands: fc.Arbitrary<Command[]> = fc.array(
-  fc.oneof(
-    { weight: 5, arbitrary: asking() },
-    {
-      weight: 6,
-      arbitrary: fc.record({
-        kind: fc.constantFrom(
-          ...(['settling', 'settled', 'unknown', 'delivered', 'end', 'release'] as const),
-        ),
-        pick: fc.nat(3),
-      }),
-    },
-    {
-      weight: 2,
-      arbitrary: fc.record({ kind: fc.constant('advance' as const), ms: fc.constantFrom(1, 10) }),
-    },
-  ),
-  { minLength: 1, maxLength: 40 },
-)
-
-function asking(): fc.Arbitrary<Ask> {
-  return fc.record({
-    kind: fc.constantFrom('claim' as const, 'claim' as const, 'recall' as const),
-    key: fc.constantFrom('k1', 'k2'),
-    fingerprint: fc.constantFrom('f1', 'f2'),
-    next: fc.constantFrom('forwarded' as const, 'settling' as const),
-    holdMs: fc.constantFrom(...HOLDS_MS),
-  })
+  createdAt: number
+  updatedAt: number
+  settledAt: number | null
 }
 
 interface World {
@@ -72,25 +34,54 @@ interface World {
   readonly prefix: string
 }
 
-/** Does to the ledger and to the model the same things, and expects the same answers. */
-export async function agreesWithModel(world: World, steps: readonly Command[]): Promise<void> {
-  const model = new Map<string, Remembered>()
-  const ids: ClaimId[] = []
-  const before = await world.ledger.countByState()
-  for (const step of steps) {
-    if (step.kind === 'advance') world.time.advance(step.ms)
-    else if ('key' in step) await ask(world, step, { model, ids })
-    else await take(world, step, { model, ids })
-  }
-  const expected = { ...before }
-  for (const { state } of model.values()) expected[state] += 1
-  expect(await world.ledger.countByState()).toEqual(expected)
-}
-
 interface Memory {
   readonly model: Map<string, Remembered>
   /** Newest first. */
   readonly ids: ClaimId[]
+}
+
+/** Does to the ledger and to the model the same things, and expects the same answers. */
+export async function agreesWithModel(world: World, steps: readonly Command[]): Promise<void> {
+  await finishEarlierHistory(world)
+  const memory: Memory = { model: new Map(), ids: [] }
+  const since = world.time.clock()
+  for (const step of steps) await perform(world, step, memory)
+  const rows = await world.ledger.list({ since, limit: 1000 })
+  const remembered = [...memory.model.values()].sort((one, other) => one.id - other.id)
+  expect(rows.map(({ id, state, updatedAt }) => ({ id, state, updatedAt }))).toEqual(
+    remembered.map(({ id, state, updatedAt }) => ({ id, state, updatedAt })),
+  )
+  const counts = await world.ledger.countByState()
+  const all = await world.ledger.list({ limit: 1000 })
+  for (const state of STATES) {
+    expect(counts[state]).toBe(all.filter(row => row.state === state).length)
+  }
+}
+
+/** Leaves nothing behind that this history's resolver would take or its clean-up count. */
+async function finishEarlierHistory({ ledger, time }: World): Promise<void> {
+  time.advance(2 * LONG_MS)
+  await ledger.releaseAbandoned()
+  const open = await ledger.takeUnresolved({ limit: 1000, heldUntil: time.clock() })
+  for (const { id } of open) await ledger.release(id, 'the history is over')
+}
+
+async function perform(world: World, step: Command, memory: Memory): Promise<void> {
+  switch (step.kind) {
+    case 'advance':
+      return world.time.advance(step.ms)
+    case 'claim':
+    case 'recall':
+      return ask(world, step, memory)
+    case 'take':
+      return resolve(world, step, memory)
+    case 'prune':
+      return prune(world, step, memory)
+    case 'abandon':
+      return abandon(world, memory)
+    default:
+      return take(world, step, memory)
+  }
 }
 
 async function ask(
@@ -101,26 +92,25 @@ async function ask(
   const key = `${prefix} ${step.key}`
   const now = time.clock()
   const heldUntil = unixMs(now + step.holdMs)
-  const request = claimRequest({ ...step, key, heldUntil })
-  const outcome = await ledger[step.kind](request)
+  const validBefore = Math.floor(now / 1000) + step.validSeconds
+  const outcome = await ledger[step.kind](claimRequest({ ...step, key, heldUntil, validBefore }))
   const remembered = model.get(key)
   expect(outcome.kind).toBe(expectedKind(step, remembered, now))
   if (outcome.kind === 'claimed') {
-    const { fingerprint, next } = step
-    model.set(key, { state: next, fingerprint, heldUntil, id: outcome.id })
+    const { fingerprint, next, redeemableMs } = step
+    const asked = { key, fingerprint, heldUntil, redeemableMs, validBefore, state: next }
+    const times = { createdAt: now, updatedAt: now, settledAt: null }
+    model.set(key, { ...asked, ...times, id: outcome.id })
     ids.unshift(outcome.id)
   }
   if (outcome.kind === 'entitled' && remembered !== undefined) {
-    Object.assign(remembered, { heldUntil, id: outcome.id })
+    const { redeemableMs } = step
+    Object.assign(remembered, { heldUntil, redeemableMs, id: outcome.id, updatedAt: now })
     ids.unshift(outcome.id)
   }
 }
 
-function expectedKind(
-  asked: { readonly kind: 'claim' | 'recall'; readonly fingerprint: string },
-  found: Remembered | undefined,
-  now: number,
-): string {
+function expectedKind(asked: Ask, found: Remembered | undefined, now: number): string {
   const held = found !== undefined && found.heldUntil > now
   const free =
     found === undefined || found.state === 'released' || (found.state === 'forwarded' && !held)
@@ -128,23 +118,66 @@ function expectedKind(
   if (found.fingerprint !== asked.fingerprint) return 'other-request'
   if (found.state === 'delivered') return 'used'
   if (found.state === 'settling' || found.state === 'unknown') return 'settlement-pending'
-  return found.state === 'settled' && !held ? 'entitled' : 'in-progress'
+  if (found.state === 'forwarded' || held) return 'in-progress'
+  return now - (found.settledAt ?? 0) < asked.redeemableMs ? 'entitled' : 'used'
 }
 
-async function take({ ledger }: World, step: Take, { model, ids }: Memory): Promise<void> {
+async function resolve({ ledger, time }: World, step: Resolve, { model }: Memory): Promise<void> {
+  const now = time.clock()
+  const heldUntil = unixMs(now + step.holdMs)
+  const expected = [...model.values()]
+    .filter(({ state }) => state === 'settling' || state === 'unknown')
+    .filter(each => each.heldUntil <= now)
+    .sort((one, other) => one.createdAt - other.createdAt || one.id - other.id)
+    .slice(0, step.limit)
+  const taken = await ledger.takeUnresolved({ limit: step.limit, heldUntil })
+  expect(taken.map(({ id }) => id)).toEqual(expected.map(({ id }) => id))
+  for (const each of expected) Object.assign(each, { heldUntil, updatedAt: now })
+}
+
+async function abandon({ ledger, time }: World, { model }: Memory): Promise<void> {
+  const now = time.clock()
+  const expected = [...model.values()].filter(
+    ({ state, heldUntil }) => state === 'forwarded' && heldUntil <= now,
+  )
+  expect(await ledger.releaseAbandoned()).toBe(expected.length)
+  for (const each of expected) Object.assign(each, { state: 'released', updatedAt: now })
+}
+
+/** Rows of earlier histories may go as well, so that only our own are looked at. */
+async function prune({ ledger, time }: World, step: Prune, { model }: Memory): Promise<void> {
+  const now = time.clock()
+  const olderThan = unixMs(now - step.ageMs)
+  const newest = Math.max(0, ...[...model.values()].map(({ id }) => id))
+  for (const [key, row] of model) {
+    const open = row.state === 'settled' && row.heldUntil > now
+    const redeemable = row.state === 'settled' && now - (row.settledAt ?? 0) < row.redeemableMs
+    const final = ['delivered', 'released', 'settled'].includes(row.state) && !open && !redeemable
+    const expired = row.validBefore < Math.floor(Math.min(olderThan, now - HOUR_MS) / 1000)
+    if (final && expired && row.updatedAt < olderThan && row.id !== newest) model.delete(key)
+  }
+  await ledger.prune({ olderThan, limit: 1000 })
+}
+
+async function take({ ledger, time }: World, step: StepOf, { model, ids }: Memory): Promise<void> {
   const id = ids[step.pick]
   if (id === undefined) return
+  const now = time.clock()
   const remembered = [...model.values()].find(each => each.id === id)
   const state = remembered?.state ?? null
   const taken = await settled(stepOf(ledger, step.kind, id))
   const next = expectedState(step.kind, state)
   expect(taken).toBe(next === null ? 'ledger_transition' : 'taken')
   if (remembered === undefined || next === null) return
-  remembered.state = next
+  const repeated = step.kind === 'settled' && (state === 'settled' || state === 'delivered')
+  if (repeated) return
+  Object.assign(remembered, { state: next, updatedAt: now })
+  if (step.kind === 'settled') remembered.settledAt = now
   if (step.kind === 'end') remembered.heldUntil = 0
+  if (step.kind === 'unknown') remembered.heldUntil = now
 }
 
-function stepOf(ledger: Ledger, kind: string, id: ClaimId): Promise<void> {
+function stepOf(ledger: Ledger, kind: StepOf['kind'], id: ClaimId): Promise<void> {
   if (kind === 'settling') return ledger.markSettling(id)
   if (kind === 'settled') return ledger.markSettled(id, RECEIPT)
   if (kind === 'unknown') return ledger.markUnknown(id, 'detail', null)
@@ -169,6 +202,7 @@ function expectedState(kind: string, from: ClaimState | null): ClaimState | null
       return 'delivered'
     case 'release from forwarded':
     case 'release from settling':
+    case 'release from unknown':
       return 'released'
     default:
       return null

@@ -1,0 +1,158 @@
+import { atomicAmount } from '../core/amount.ts'
+import type { NetworkId, PaymentKey, Receipt } from '../core/payment.ts'
+import { unixMs } from '../core/time.ts'
+import type { ExistingClaim } from './claim-rules.ts'
+import {
+  type ClaimRequest,
+  type ClaimState,
+  claimId,
+  type LedgerRow,
+  type UnresolvedClaim,
+} from './ledger.ts'
+
+/** A row of `claims` as a driver gives it, whose columns have the same names in every store. */
+export type Row = Readonly<Record<string, unknown>>
+
+/** Which columns a claim writes, in the order in which `claimValues` gives them. */
+const REQUEST_COLUMNS = [
+  ...['payment_key', 'fingerprint', 'route', 'payer', 'network', 'asset', 'pay_to', 'amount'],
+  ...['valid_before', 'payload', 'requirements', 'state', 'held_until', 'redeemable_ms'],
+]
+/** As `claimValues`, followed by the time twice. */
+export const CLAIM_COLUMNS: readonly string[] = [...REQUEST_COLUMNS, 'created_at', 'updated_at']
+
+/** What a takeover empties. */
+export const LEFT_BY_AN_EARLIER_CLAIM: readonly string[] = [
+  ...['transaction_hash', 'receipt_network', 'receipt_payer', 'receipt_amount', 'detail'],
+  ...['settled_at', 'delivered_at'],
+]
+
+/** Why a claim is released that nobody finished. */
+export const ABANDONED = 'abandoned: no settle was sent before its hold ran out'
+
+export type ClaimValues = readonly [
+  key: string,
+  fingerprint: string,
+  route: string,
+  payer: string,
+  network: string,
+  asset: string,
+  payTo: string,
+  amount: string,
+  validBefore: number,
+  payload: string,
+  requirements: string,
+  next: 'forwarded' | 'settling',
+  heldUntil: number,
+  redeemableMs: number,
+]
+
+export function claimValues(request: ClaimRequest): ClaimValues {
+  return [
+    request.key,
+    request.fingerprint,
+    request.route,
+    request.payer,
+    request.network,
+    request.asset,
+    request.payTo,
+    request.amount.toString(),
+    storableInteger(request.validBefore),
+    request.payload,
+    request.requirements,
+    request.next,
+    storableInteger(request.heldUntil),
+    storableInteger(request.redeemableMs),
+  ]
+}
+
+/** No clock reaches it, and the integers of neither JavaScript nor a database reach beyond it. */
+export function storableInteger(value: number): number {
+  return Math.min(value, Number.MAX_SAFE_INTEGER)
+}
+
+export function existingClaim(row: Row): ExistingClaim {
+  return {
+    state: stateOf(row),
+    fingerprint: text(row, 'fingerprint'),
+    heldUntil: number(row, 'held_until'),
+    settledAt: numberOrNull(row, 'settled_at'),
+  }
+}
+
+export function receiptOf(row: Row): Receipt {
+  return {
+    transaction: text(row, 'transaction_hash'),
+    network: text(row, 'receipt_network') as NetworkId, // markSettled wrote it from a NetworkId
+    payer: text(row, 'receipt_payer'),
+    amount: atomicAmount(BigInt(text(row, 'receipt_amount'))),
+  }
+}
+
+/** Whether a row was settled with exactly this receipt. */
+export function hasReceipt(row: Row, receipt: readonly unknown[]): boolean {
+  const columns = ['transaction_hash', 'receipt_network', 'receipt_payer', 'receipt_amount']
+  if (row['settled_at'] === null) return false
+  return columns.every((column, index) => row[column] === receipt[index])
+}
+
+export function unresolvedClaim(row: Row): UnresolvedClaim {
+  const state = stateOf(row)
+  if (state !== 'settling' && state !== 'unknown') throw new Error(`A "${state}" row was taken.`)
+  return { ...claimOf(row), state }
+}
+
+export function ledgerRow(row: Row): LedgerRow {
+  const settledAt = numberOrNull(row, 'settled_at')
+  const deliveredAt = numberOrNull(row, 'delivered_at')
+  return {
+    ...claimOf(row),
+    state: stateOf(row),
+    detail: textOrNull(row, 'detail'),
+    updatedAt: unixMs(number(row, 'updated_at')),
+    settledAt: settledAt === null ? null : unixMs(settledAt),
+    deliveredAt: deliveredAt === null ? null : unixMs(deliveredAt),
+  }
+}
+
+function claimOf(row: Row): Omit<UnresolvedClaim, 'state'> {
+  return {
+    id: claimId(number(row, 'id')),
+    key: text(row, 'payment_key') as PaymentKey, // a claim wrote it from a PaymentKey
+    route: text(row, 'route'),
+    payer: text(row, 'payer'),
+    network: text(row, 'network') as NetworkId, // a claim wrote it from a NetworkId
+    asset: text(row, 'asset'),
+    payTo: text(row, 'pay_to'),
+    amount: atomicAmount(BigInt(text(row, 'amount'))),
+    validBefore: number(row, 'valid_before'),
+    payload: text(row, 'payload'),
+    requirements: text(row, 'requirements'),
+    transaction: textOrNull(row, 'transaction_hash'),
+    createdAt: unixMs(number(row, 'created_at')),
+  }
+}
+
+export function stateOf(row: Row): ClaimState {
+  return text(row, 'state') as ClaimState // the table's CHECK allows nothing else
+}
+
+export function text(row: Row, column: string): string {
+  const value = row[column]
+  if (typeof value !== 'string') throw new Error(`Column "${column}" holds no text.`)
+  return value
+}
+
+export function number(row: Row, column: string): number {
+  const value = row[column]
+  if (typeof value !== 'number') throw new Error(`Column "${column}" holds no number.`)
+  return value
+}
+
+function textOrNull(row: Row, column: string): string | null {
+  return row[column] === null ? null : text(row, column)
+}
+
+function numberOrNull(row: Row, column: string): number | null {
+  return row[column] === null ? null : number(row, column)
+}
