@@ -41,7 +41,7 @@ export function judgeClaim(existing: ExistingClaim, asked: AskedClaim): ClaimVer
 export const STEPS_FROM = {
   settling: ['forwarded'],
   settled: ['settling', 'unknown'],
-  unknown: ['settling'],
+  unknown: ['settling', 'unknown'],
   delivered: ['settled'],
   'hold ended': ['settled'],
   released: ['forwarded', 'settling', 'unknown'],

@@ -151,7 +151,8 @@ export interface Ledger {
   markSettled(id: ClaimId, receipt: Receipt): Promise<void>
 
   /**
-   * From `settling`: a settle may have landed.
+   * From `settling`: a settle may have landed. From `unknown`: the resolver has found nothing out
+   * yet. Ends the hold, so that the next resolver may take it now.
    *
    * @param transaction Hash that the facilitator named; null when it named none.
    */

@@ -34,7 +34,7 @@ export type StepName = keyof typeof STEPS
 const ALLOWED: Record<StepName, Partial<Record<ClaimState, ClaimState>>> = {
   markSettling: { forwarded: 'settling' },
   markSettled: { settling: 'settled', unknown: 'settled' },
-  markUnknown: { settling: 'unknown' },
+  markUnknown: { settling: 'unknown', unknown: 'unknown' },
   markDelivered: { settled: 'delivered' },
   endHold: { settled: 'settled' },
   release: { forwarded: 'released', settling: 'released', unknown: 'released' },

@@ -121,6 +121,14 @@ export function describeUpkeep(
         expect((await ledger.claim(request())).kind).toBe('entitled')
       })
 
+      it('gives a claim again at once when the resolver says that it is unknown still', async () => {
+        const id = await claimedAs('unknown', ledger, request())
+        const ask = () => other.takeUnresolved({ limit: 10, heldUntil: later(HOLD_MS) })
+        expect(await ask()).toHaveLength(1)
+        await ledger.markUnknown(id, 'not final yet', '0xabc')
+        expect(await ask()).toMatchObject([{ id, state: 'unknown', transaction: '0xabc' }])
+      })
+
       it('lets the request that outlived its hold still say what became of it', async () => {
         const id = await claimedAs('settling', ledger, request())
         time.advance(HOLD_MS)

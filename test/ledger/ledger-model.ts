@@ -196,6 +196,7 @@ function expectedState(kind: string, from: ClaimState | null): ClaimState | null
     case 'end from settled':
       return 'settled'
     case 'unknown from settling':
+    case 'unknown from unknown':
       return 'unknown'
     case 'delivered from settled':
     case 'settled from delivered':
