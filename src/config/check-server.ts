@@ -63,19 +63,18 @@ function isEveryHost({ host }: ListenAddress): boolean {
   return host === '0.0.0.0' || host === '::'
 }
 
-const MEMORY: StoreConfig = { kind: 'sqlite', path: ':memory:' }
-
-export function checkStore(settings: Settings, context: CheckContext): StoreConfig {
+export function checkStore({ store }: Settings, context: CheckContext): StoreConfig {
+  const times = { redeemableMs: store.redeemable, retentionMs: store.retention }
   const path = ['store', 'url']
-  const [, file] = /^sqlite:(.+)$/s.exec(settings.store.url) ?? []
-  if (file === ':memory:') return MEMORY
+  const [, file] = /^sqlite:(.+)$/s.exec(store.url) ?? []
+  if (file === ':memory:') return { kind: 'sqlite', path: file, ...times }
   // Two slashes announce a host in a URL, and sqlite:data/x.db with them would name another file.
   const isFile = file !== undefined && !/^\/\/(?!\/)/.test(file) && !/[\0?#]/.test(file)
-  if (isFile) return { kind: 'sqlite', path: resolve(context.directory, file) }
+  if (isFile) return { kind: 'sqlite', path: resolve(context.directory, file), ...times }
   const cure =
     'Write sqlite: and a path, like sqlite:./data/farebox.db or sqlite:/var/lib/farebox.db.'
   context.report(path, { message: 'is not a store that farebox knows', cure })
-  return MEMORY
+  return { kind: 'sqlite', path: ':memory:', ...times }
 }
 
 export function checkOrigins(

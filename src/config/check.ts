@@ -1,5 +1,6 @@
 import { checkAccepts, checkReceiver, reportNoReceiver } from './check-accepts.ts'
 import { type CheckContext, createCheckContext, type KnownThings } from './check-context.ts'
+import { checkNetworks } from './check-networks.ts'
 import { checkCors, checkRoutes } from './check-routes.ts'
 import { checkAdmin, checkServer, checkStore } from './check-server.ts'
 import { checkFacilitators, checkUpstreams } from './check-upstreams.ts'
@@ -25,7 +26,9 @@ export function checkSettings(
   trees: { readonly document: Tree; readonly pruned: Tree },
   known: KnownThings,
 ): CheckedSettings {
-  const { context, findings } = createCheckContext(known, trees.document, trees.pruned)
+  const { context: bare, findings } = createCheckContext(known, trees.document, trees.pruned)
+  const networks = checkNetworks(settings, bare)
+  const context: CheckContext = { ...bare, networks }
   const payTo = checkReceiver(settings, context)
   const accepted =
     settings.accepts === undefined && !context.isWritten(['accepts'])
@@ -36,6 +39,7 @@ export function checkSettings(
     server: checkServer(settings, context),
     admin: checkAdmin(settings, context),
     store: checkStore(settings, context),
+    networks: networks.networks,
     facilitators: checkFacilitators(settings, context),
     upstreams: checkUpstreams(settings, context),
     routes: checkRoutes(settings, { accepted, payTo, cors }, context),

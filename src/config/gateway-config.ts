@@ -1,4 +1,5 @@
 import type { Offer } from '../core/payment.ts'
+import type { Network } from '../networks/registry.ts'
 
 /**
  * The configuration as the rest of the house reads it: defaults filled in, secrets resolved, names
@@ -9,6 +10,8 @@ export interface GatewayConfig {
   /** Null where the operator switched the admin listener off. */
   readonly admin: ListenAddress | null
   readonly store: StoreConfig
+  /** Every network that may be named, with what the operator says of it. */
+  readonly networks: readonly Network[]
   /** In the order in which they are tried. */
   readonly facilitators: readonly FacilitatorConfig[]
   readonly upstreams: readonly UpstreamConfig[]
@@ -45,6 +48,10 @@ export interface StoreConfig {
   readonly kind: 'sqlite'
   /** File path, or ":memory:" (which survives nothing, for trying things out). */
   readonly path: string
+  /** How long after its settlement an undelivered payment may be redeemed. */
+  readonly redeemableMs: number
+  /** How long rows that are final are kept. */
+  readonly retentionMs: number
 }
 
 export interface FacilitatorConfig {

@@ -34,7 +34,7 @@ const TEXT_OR_NUMBER = ['string', 'integer']
 
 /** Milliseconds. */
 export function duration(bounds?: Bounds) {
-  return scalar(text => readDuration(text, bounds), { pattern: '^\\d+(ms|s|m|h)$' })
+  return scalar(text => readDuration(text, bounds), { pattern: '^\\d+(ms|s|m|h|d)$' })
 }
 
 /** Bytes. */

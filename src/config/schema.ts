@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { networks } from './schema-networks.ts'
 import { accepts, corsSetting, route } from './schema-routes.ts'
 import { facilitator, upstream } from './schema-upstreams.ts'
 import { duration, listenAddress, name, size, text } from './schema-values.ts'
@@ -54,10 +55,27 @@ const admin = z.union([
   }),
 ])
 
+const HOUR_MS = 3_600_000
+const DAY_MS = 24 * HOUR_MS
+
 const storeFull = z.strictObject({
   url: text(2048).prefault('sqlite:./data/farebox.db').meta({
     description: 'sqlite: and a path from the directory of this file, or sqlite::memory:.',
   }),
+  redeemable: duration({ min: 1000, max: 365 * DAY_MS })
+    .prefault('24h')
+    .meta({
+      description:
+        'How long a payment that was settled, and whose response was not delivered, may be sent ' +
+        'again for its response.',
+    }),
+  retention: duration({ min: HOUR_MS, max: 3650 * DAY_MS })
+    .prefault('90d')
+    .meta({
+      description:
+        'How long finished payments are remembered for reports. Those that could be used again ' +
+        'are never forgotten.',
+    }),
 })
 
 /**
@@ -113,6 +131,7 @@ export const gatewaySchema = z
       ])
       .prefault({})
       .meta({ description: 'Where is remembered which payments were used.' }),
+    networks: networks.prefault({}),
     cors: corsSetting.prefault('off'),
   })
   .meta({ title: 'farebox configuration' })

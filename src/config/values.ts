@@ -13,17 +13,23 @@ export interface Bounds {
   readonly max: number
 }
 
-const MS_PER_UNIT: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
+const MS_PER_UNIT: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 24 * 3_600_000,
+}
 
 /** Timers of Node take at most 2^31 ms; a day is longer than any wait that is meant. */
 const DAY_MS = 24 * 3_600_000
 
-/** "500ms", "60s", "2m", "1h" in milliseconds. At least 1 ms, at most a day, unless told. */
+/** "500ms", "60s", "2m", "1h", "90d" in milliseconds. At least 1 ms, at most a day, unless told. */
 export function readDuration(
   text: string,
   { min, max }: Bounds = { min: 1, max: DAY_MS },
 ): ReadValue<number> {
-  const [, digits, unit] = /^(\d{1,9})(ms|s|m|h)$/.exec(text) ?? []
+  const [, digits, unit] = /^(\d{1,9})(ms|s|m|h|d)$/.exec(text) ?? []
   if (digits === undefined || unit === undefined) {
     return refused(
       'is not a duration',

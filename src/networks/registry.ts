@@ -25,6 +25,10 @@ export interface Network {
   readonly testnet: boolean
   /** Never empty; the first is the default. */
   readonly assets: readonly [Asset, ...Asset[]]
+  /** JSON-RPC nodes, asked in this order. May carry keys: never logged. Empty: nobody is asked. */
+  readonly rpc: readonly string[]
+  /** Blocks under the newest from which on a block stays; null: the node's `finalized` block. */
+  readonly finality: number | null
 }
 
 /** Every network that farebox knows. */
@@ -53,6 +57,13 @@ const networkEntry = z.strictObject({
   v1: z.string().min(1).optional(),
   testnet: flag.default(false),
   assets: z.tuple([assetEntry], assetEntry),
+  rpc: z.array(z.url({ protocol: /^https?$/ })).default([]),
+  finality: z
+    .string()
+    .regex(/^\d{1,5}$/)
+    .transform(Number)
+    .nullable()
+    .default(null),
 })
 
 const networksFile = z.strictObject({
@@ -65,15 +76,15 @@ const SHIPPED_FILE = new URL('../../config/networks.yaml', import.meta.url)
 /** Reads config/networks.yaml. Throws DataFileError when it is damaged. */
 export function loadNetworkRegistry(file: URL = SHIPPED_FILE): NetworkRegistry {
   const entries = Object.entries(readDataFile(file, networksFile).networks)
-  const networks = entries.map(
-    ([name, { id, v1, testnet, assets }]): Network => ({
-      id,
-      name,
+  return createNetworkRegistry(
+    entries.map(([name, { id, v1, testnet, assets, rpc, finality }]) => ({
+      ...{ id, name, testnet, assets, rpc, finality },
       v1Name: v1 ?? null,
-      testnet,
-      assets,
-    }),
+    })),
   )
+}
+
+export function createNetworkRegistry(networks: readonly Network[]): NetworkRegistry {
   const bySpelling = new Map(
     networks.flatMap(network =>
       [network.name, network.id, network.v1Name ?? network.name].map(

@@ -36,7 +36,7 @@ const validate = new Ajv2020.Ajv2020({ strict: true, allowUnionTypes: true }).co
 
 describe.each(FILES)('%s', file => {
   it('loads', async () => {
-    const env = { PAY_TO, FACILITATOR_KEY: 'k-2' }
+    const env = { PAY_TO, FACILITATOR_KEY: 'k-2', BASE_RPC_KEY: 'k-3' }
     const result = await loadConfig(copyToTemporary(file), { env })
     expect(result.kind === 'invalid' ? result.problems.map(formatProblem) : []).toEqual([])
   })
