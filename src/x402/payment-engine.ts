@@ -18,6 +18,7 @@ import type { Facilitator, KnownFacilitator, Supported } from '../facilitator/fa
 import type { V1Networks } from '../facilitator/v1-translation.ts'
 import { shortReason } from './reason.ts'
 import { readSettlement } from './settle-outcome.ts'
+import type { StoredPayment } from './stored-payment.ts'
 
 /** Verifies and settles through the first facilitator that supports a payment's kind. */
 export interface PaymentEngine {
@@ -25,6 +26,11 @@ export interface PaymentEngine {
   verify(payment: Payment): Promise<Verdict>
   /** Never rejects: a settle whose fate is not known is `unknown`. */
   settle(payment: Payment): Promise<Settlement | { readonly kind: 'not-sent' }>
+  /**
+   * Sends the same bytes again. Only `settled` may be believed: a refusal says that nothing was
+   * sent now, and nothing of the settle before. Never rejects.
+   */
+  resettle(stored: StoredPayment): Promise<Settlement | { readonly kind: 'not-sent' }>
 }
 
 const RETRY_AFTER_SECONDS = 5
@@ -50,20 +56,36 @@ export async function createPaymentEngine(
       kinds.some(kind => kind.network === network && kind.scheme === scheme),
     )
 
+  const send = async (
+    payment: Omit<StoredPayment, 'unique'>,
+  ): Promise<Settlement | { readonly kind: 'not-sent' }> => {
+    const { payload, requirements, payer, amount } = payment
+    // Without this, the library would offer the payment to every facilitator in turn.
+    if (!supports(requirements)) return { kind: 'not-sent' }
+    try {
+      const answer = await server.settlePayment(...forLibrary(payload, requirements))
+      return readSettlement(answer, { payer, offer: { requirements, amount } })
+    } catch (error) {
+      if (error instanceof FacilitatorUnavailableError) return { kind: 'not-sent' }
+      const transaction = error instanceof SettlementUnknownError ? error.transaction : null
+      return { kind: 'unknown', detail: String(error), transaction }
+    }
+  }
+
   return {
     supports,
 
     async verify(payment): Promise<Verdict> {
-      const { offer } = payment
-      const client = clientFor(offer.requirements)
+      const { requirements } = payment.offer
+      const client = clientFor(requirements)
       if (client === undefined) return unavailable(RETRY_AFTER_SECONDS)
       try {
         // The library does not verify what is settled up front; a refused payment writes nothing
         // here, so it has to be verified before it is claimed.
         const answer =
-          offer.requirements.extra['paymentFlow'] === 'upfront'
-            ? await client.verify(...forLibrary(payment))
-            : await server.verifyPayment(...forLibrary(payment))
+          requirements.extra['paymentFlow'] === 'upfront'
+            ? await client.verify(...forLibrary(payment.payload, requirements))
+            : await server.verifyPayment(...forLibrary(payment.payload, requirements))
         if (answer.isValid) return { kind: 'valid' }
         return {
           kind: 'invalid',
@@ -75,18 +97,13 @@ export async function createPaymentEngine(
       }
     },
 
-    async settle(payment) {
-      // Without this, the library would offer the payment to every facilitator in turn.
-      if (!supports(payment.offer.requirements)) return { kind: 'not-sent' }
-      try {
-        const answer = await server.settlePayment(...forLibrary(payment))
-        return readSettlement(answer, payment)
-      } catch (error) {
-        if (error instanceof FacilitatorUnavailableError) return { kind: 'not-sent' }
-        const transaction = error instanceof SettlementUnknownError ? error.transaction : null
-        return { kind: 'unknown', detail: String(error), transaction }
-      }
+    settle: payment => {
+      const { payload, payer, offer } = payment
+      const { requirements, amount } = offer
+      return send({ payload, requirements, payer, amount })
     },
+
+    resettle: send,
   }
 }
 
@@ -148,8 +165,11 @@ function unavailable(retryAfterSeconds: number): Verdict {
 }
 
 /** The library's types are mutable; it does not write to what it is given. */
-function forLibrary({ payload, offer }: Payment): [CorePayload, CoreRequirements] {
-  return [payload as CorePayload, offer.requirements as CoreRequirements] // see above
+function forLibrary(
+  payload: PaymentPayload,
+  requirements: PaymentRequirements,
+): [CorePayload, CoreRequirements] {
+  return [payload as CorePayload, requirements as CoreRequirements] // see above
 }
 
 /** The library hands on the payload that we gave it. */

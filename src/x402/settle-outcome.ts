@@ -1,5 +1,5 @@
 import { atomicAmount } from '../core/amount.ts'
-import type { Payment, Settlement } from '../core/payment.ts'
+import type { NetworkId, Settlement } from '../core/payment.ts'
 import type { SettleAnswer } from '../facilitator/facilitator.ts'
 import { shortReason } from './reason.ts'
 
@@ -27,9 +27,21 @@ const REFUSED_BEFORE_SENDING = [
   /^(asset_not_deployed_contract|eip6492_factory_not_allowed|smart_wallet_deployment_failed)$/,
 ]
 
+/** What a settle was asked to move: a payment, or what was stored of one. */
+export interface AskedSettlement {
+  readonly payer: string
+  readonly offer: {
+    readonly requirements: { readonly network: NetworkId }
+    /** Atomic units. */
+    readonly amount: bigint
+  }
+}
+
 /** What a facilitator's answer to a settle proves. */
-export function readSettlement(answer: SettleAnswer, payment: Payment): Settlement {
-  const { requirements } = payment.offer
+export function readSettlement(
+  answer: SettleAnswer,
+  { payer, offer }: AskedSettlement,
+): Settlement {
   if (answer.success && answer.transaction === '') {
     return { kind: 'unknown', detail: 'success without a transaction', transaction: null }
   }
@@ -38,9 +50,9 @@ export function readSettlement(answer: SettleAnswer, payment: Payment): Settleme
       kind: 'settled',
       receipt: {
         transaction: answer.transaction,
-        network: requirements.network,
-        payer: payment.payer,
-        amount: atomicAmount(payment.offer.amount),
+        network: offer.requirements.network,
+        payer,
+        amount: atomicAmount(offer.amount),
       },
     }
   }

@@ -1,0 +1,59 @@
+import { type AtomicAmount, atomicAmount } from '../core/amount.ts'
+import type { PaymentPayload, PaymentRequirements } from '../core/payment.ts'
+import { eip3009Payload, paymentPayloadV2, permit2Payload } from './wire.ts'
+
+/** A payment as the ledger keeps it: what a settle needs, and nothing of today's configuration. */
+export interface StoredPayment {
+  readonly payload: PaymentPayload
+  readonly requirements: PaymentRequirements
+  readonly payer: string
+  readonly amount: AtomicAmount
+  /** What the chain makes unique. A settle of it may be repeated: it can move money only once. */
+  readonly unique: { readonly method: 'eip3009' | 'permit2'; readonly nonce: string }
+}
+
+const OF_PAYLOAD = paymentPayloadV2.pick({ x402Version: true, payload: true })
+
+/**
+ * Reads what a claim wrote down. The texts are parsed and not rebuilt, so that a settle sends the
+ * same bytes again.
+ *
+ * @returns Null when no chain makes it unique, as far as we know: then it must not be repeated.
+ */
+export function readStoredPayment(row: {
+  readonly payload: string
+  readonly requirements: string
+  readonly payer: string
+  readonly amount: bigint
+}): StoredPayment | null {
+  const payload = parse(row.payload)
+  const requirements = parse(row.requirements)
+  const checked = OF_PAYLOAD.safeParse(payload)
+  const asked = paymentPayloadV2.shape.accepted.safeParse(requirements)
+  if (!checked.success || !asked.success || asked.data.scheme !== 'exact') return null
+  const unique = readUnique(checked.data.payload)
+  if (unique === null) return null
+  return {
+    payload: payload as PaymentPayload, // checked, and parsed from what we wrote
+    requirements: requirements as PaymentRequirements, // checked as well
+    payer: row.payer,
+    amount: atomicAmount(row.amount),
+    unique,
+  }
+}
+
+function readUnique(payload: Readonly<Record<string, unknown>>): StoredPayment['unique'] | null {
+  const eip3009 = eip3009Payload.safeParse(payload)
+  if (eip3009.success) return { method: 'eip3009', nonce: eip3009.data.authorization.nonce }
+  const permit2 = permit2Payload.safeParse(payload)
+  if (!permit2.success) return null
+  return { method: 'permit2', nonce: permit2.data.permit2Authorization.nonce }
+}
+
+function parse(json: string): unknown {
+  try {
+    return JSON.parse(json)
+  } catch {
+    return null
+  }
+}
