@@ -3,22 +3,25 @@ import type { GatewayConfig } from './config/gateway-config.ts'
 import { loadConfig } from './config/load.ts'
 import { formatProblem } from './config/problems.ts'
 import { watchConfig } from './config/watch.ts'
-import type { NetworkId } from './core/payment.ts'
 import { type Clock, unixMs } from './core/time.ts'
 import { ConfigurationError } from './errors.ts'
 import { createHttpFacilitator } from './facilitator/http-client.ts'
 import { observeFacilitator } from './facilitator/observed.ts'
+import type { V1Networks } from './facilitator/v1-translation.ts'
 import { type Force, openForce } from './flow/force.ts'
 import { handleRequest } from './flow/handle-request.ts'
 import type { House } from './flow/house.ts'
 import { openHouse } from './flow/open-house.ts'
 import { createReadiness, type Readiness } from './flow/readiness.ts'
+import { attemptMsMax, type Recovery, startRecovery } from './flow/recovery.ts'
 import { startAdmin } from './http/admin.ts'
 import { createClientAddressReader } from './http/client-address.ts'
 import type { ExchangeSettings } from './http/exchange.ts'
 import { type HttpServer, startHttpServer } from './http/server.ts'
+import type { Ledger } from './ledger/ledger.ts'
 import { openSqliteLedger } from './ledger/sqlite.ts'
-import { loadNetworkRegistry } from './networks/registry.ts'
+import { openChains } from './networks/chains.ts'
+import { createNetworkRegistry, type NetworkRegistry } from './networks/registry.ts'
 import { combineObservers, type GatewayObserver } from './observe/events.ts'
 import { createLogger } from './observe/log.ts'
 import { createMetrics } from './observe/metrics.ts'
@@ -78,6 +81,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
   const force = await bringIntoForce(config, observer)
   opened.defer(() => force.close())
+  const recovery = openRecovery({ force, ledger, observer })
+  opened.defer(() => recovery.close())
   const readiness = createReadiness(force, ledger)
   const admin =
     config.admin &&
@@ -87,7 +92,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       readiness: readiness.report,
     }))
   opened.defer(() => admin?.close())
-  const server = await startServer(force, openHouse({ force, ledger, observer, clock }))
+  const { wake: claimLeftOpen } = recovery
+  const house = openHouse({ force, ledger, observer, clock, claimLeftOpen })
+  const server = await startServer(force, house)
   opened.defer(() => server.drain(force.current.config.server.drainTimeoutMs))
   opened.defer(() => readiness.startDraining())
 
@@ -128,23 +135,46 @@ function watchChanges(file: string): { onChange(callback: () => void): void; clo
 }
 
 function bringIntoForce(config: GatewayConfig, observer: GatewayObserver): Promise<Force> {
-  const registry = loadNetworkRegistry()
-  const v1Networks = {
-    nameOf: (network: NetworkId) => registry.find(network)?.v1Name ?? null,
-    networkOf: (name: string) => {
+  return openForce(config, {
+    clock,
+    upstreams: createUpstreamSet(createUpstream),
+    openPayments({ facilitators, networks }, onChange) {
+      const v1Networks = readV1Names(createNetworkRegistry(networks))
+      const clients = facilitators.map(one =>
+        observeFacilitator(createHttpFacilitator(one, v1Networks), observer, clock),
+      )
+      return openPayments(clients, v1Networks, onChange)
+    },
+  })
+}
+
+function readV1Names(registry: NetworkRegistry): V1Networks {
+  return {
+    nameOf: network => registry.find(network)?.v1Name ?? null,
+    networkOf(name) {
       const network = registry.find(name)
       return network?.v1Name === name ? network.id : null
     },
   }
-  return openForce(config, {
+}
+
+function openRecovery(parts: {
+  readonly force: Force
+  readonly ledger: Ledger
+  readonly observer: GatewayObserver
+}): Recovery {
+  const { force } = parts
+  const chains = openChains()
+  return startRecovery({
+    ...parts,
     clock,
-    upstreams: createUpstreamSet(createUpstream),
-    openPayments(configs, onChange) {
-      const facilitators = configs.map(one =>
-        observeFacilitator(createHttpFacilitator(one, v1Networks), observer, clock),
-      )
-      return openPayments(facilitators, v1Networks, onChange)
+    chain: network => chains(force.current.config.networks, network),
+    async resettle(stored) {
+      const { value, leave } = force.enter()
+      return value.snapshot.engine.resettle(stored).finally(leave)
     },
+    attemptMsMax: () => attemptMsMax(force.current.config),
+    retentionMs: () => force.current.config.store.retentionMs,
   })
 }
 
@@ -194,7 +224,7 @@ function needsRestart(before: GatewayConfig, after: GatewayConfig): string[] {
     'server.limits.headerBytes': config.server.limits.headerBytes,
     'server.limits.requestTimeout': config.server.limits.requestTimeoutMs,
     admin: config.admin,
-    store: config.store,
+    store: { ...config.store, redeemableMs: null, retentionMs: null },
   })
   const now = fixed(after)
   return Object.entries(fixed(before))

@@ -1,4 +1,4 @@
-import type { FacilitatorConfig, GatewayConfig } from '../config/gateway-config.ts'
+import type { GatewayConfig } from '../config/gateway-config.ts'
 import type { Clock } from '../core/time.ts'
 import type { UpstreamSet, UpstreamsInUse } from '../upstream/upstream-set.ts'
 import type { Payments } from '../x402/payments.ts'
@@ -25,7 +25,7 @@ export interface ForceParts {
   readonly clock: Clock
   readonly upstreams: UpstreamSet
   /** `onChange` is called when a facilitator has said something new about what it can do. */
-  openPayments(facilitators: readonly FacilitatorConfig[], onChange: () => void): Payments
+  openPayments(config: GatewayConfig, onChange: () => void): Payments
 }
 
 /** How long a start waits for facilitators that do not answer. Their routes say 503 meanwhile. */
@@ -49,9 +49,8 @@ export async function openForce(first: GatewayConfig, parts: ForceParts): Promis
   }
 
   const paymentsFor = async (config: GatewayConfig, former: InForce | null): Promise<Payments> => {
-    const asBefore = JSON.stringify(former?.config.facilitators)
-    if (former !== null && JSON.stringify(config.facilitators) === asBefore) return former.payments
-    const payments = parts.openPayments(config.facilitators, () => {
+    if (former !== null && whoSettles(config) === whoSettles(former.config)) return former.payments
+    const payments = parts.openPayments(config, () => {
       newsMissed = !ready
       if (ready) void apply(null)
     })
@@ -89,6 +88,11 @@ export async function openForce(first: GatewayConfig, parts: ForceParts): Promis
       await generations.current.payments.close()
     },
   }
+}
+
+/** All that a connection to facilitators is made from. */
+function whoSettles({ facilitators, networks }: GatewayConfig): string {
+  return JSON.stringify([facilitators, networks.map(({ id, v1Name }) => [id, v1Name])])
 }
 
 async function retire(former: InForce, next: InForce): Promise<void> {

@@ -18,6 +18,8 @@ export interface House {
   readonly clock: Clock
   /** Ends a visit and records it, whatever its end was. */
   close(visit: Visit, reply: Reply, delivery: Delivery): Promise<void>
+  /** Told when a claim's settlement was left open, for the resolver to finish. */
+  claimLeftOpen(): void
   /** Told of anything that broke. */
   reportError(error: unknown, visit: Visit): void
 }

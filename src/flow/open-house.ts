@@ -12,15 +12,19 @@ export interface HouseParts {
   readonly ledger: Ledger
   readonly observer: GatewayObserver
   readonly clock: Clock
+  /** Told when a claim's settlement was left open. */
+  readonly claimLeftOpen: () => void
 }
 
 /** Verifications a second that we spend on signatures which only the chain can check. */
 const UNRECOVERED_BUDGET = { perSecond: 10, burst: 20 }
 
-export function openHouse({ force, ledger, observer, clock }: HouseParts): House {
+export function openHouse(parts: HouseParts): House {
+  const { force, ledger, observer, clock, claimLeftOpen } = parts
   return {
     ledger,
     clock,
+    claimLeftOpen,
     leases: createLeases(),
     unrecoveredBudget: createBudget(clock, UNRECOVERED_BUDGET),
     open(exchange) {

@@ -77,10 +77,11 @@ export function recallRequest({
   route,
   payment,
   fingerprint,
-}: Purchase): Pick<ClaimRequest, 'key' | 'fingerprint' | 'heldUntil'> {
+}: Purchase): Pick<ClaimRequest, 'key' | 'fingerprint' | 'heldUntil' | 'redeemableMs'> {
   const workMsMax = route.timeoutMs + visit.snapshot.settleMsMax
   const heldUntil = unixMs(visit.house.clock() + workMsMax + HOLD_MARGIN_MS)
-  return { key: payment.key, fingerprint, heldUntil }
+  const { redeemableMs } = visit.config.store
+  return { key: payment.key, fingerprint, heldUntil, redeemableMs }
 }
 
 /** Made where it is used: what is held is held from then on, and verifying takes its time. */

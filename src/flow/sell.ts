@@ -104,6 +104,7 @@ async function settle(purchase: Purchase, id: ClaimId): Promise<SettleOutcome> {
       )
     case 'unknown':
       await ledger.markUnknown(id, settlement.detail, settlement.transaction)
+      visit.house.claimLeftOpen()
       return settlement
     case 'rejected':
       await ledger.release(id, settlement.reason)

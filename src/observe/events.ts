@@ -60,11 +60,27 @@ export interface ErrorReported {
   readonly requestId: string | null
 }
 
+/** The resolver has looked at a claim whose settlement was open. */
+export interface ClaimResolved {
+  readonly network: NetworkId
+  /** Route key as the YAML wrote it then. */
+  readonly route: string
+  readonly outcome: 'settled' | 'released' | 'open'
+  /** A code from a fixed set: what proved it, or what it waits for. */
+  readonly reason: string
+  readonly payer: string
+  /** Hash that is proven or was named; null when there is none. */
+  readonly transaction: string | null
+  /** Since the payment was claimed. */
+  readonly ageMs: number
+}
+
 /** Told of what happens. Must be quick and must not throw; nothing waits for it. */
 export interface GatewayObserver {
   requestFinished(event: RequestFinished): void
   facilitatorAnswered(event: FacilitatorAnswered): void
   configReloaded(event: ConfigReloaded): void
+  claimResolved(event: ClaimResolved): void
   /** Something broke: an outcome that nobody expected. */
   errorReported(event: ErrorReported): void
 }
@@ -95,6 +111,7 @@ export function combineObservers(
     requestFinished: all('requestFinished'),
     facilitatorAnswered: all('facilitatorAnswered'),
     configReloaded: all('configReloaded'),
+    claimResolved: all('claimResolved'),
     errorReported: all('errorReported'),
   }
 }

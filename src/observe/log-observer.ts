@@ -30,6 +30,13 @@ export function createLogObserver(log: LogLines): GatewayObserver {
       if (ok) log.info('configuration reloaded')
       else log.error('configuration is bad, the old one stays in force', { problems })
     },
+    claimResolved(event) {
+      const { outcome, reason, transaction, payer, network, route } = event
+      const ageMs = roundMs(event.ageMs)
+      const fields = { outcome, reason, network, route, payer, transaction, ageMs }
+      if (outcome === 'open') log.debug('settlement still open', fields)
+      else log.info('settlement resolved', fields)
+    },
     errorReported({ error, requestId }) {
       const described = { error: describeError(error) }
       log.error('error', requestId === null ? described : { requestId, ...described })

@@ -1,24 +1,18 @@
-import { Counter, collectDefaultMetrics, Gauge, type Metric, Registry } from 'prom-client'
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
 import { formatAmount } from '../core/amount.ts'
 import { FareboxError } from '../errors.ts'
 import type { ClaimState } from '../ledger/ledger.ts'
 import type {
+  ClaimResolved,
   ErrorReported,
   FacilitatorAnswered,
   GatewayObserver,
   PaymentSeen,
   RequestFinished,
 } from './events.ts'
+import { registerCounter, registerHistogram } from './kept-metrics.ts'
 import { createRequestCounts, NO_ROUTE } from './request-counts.ts'
-import {
-  addDuration,
-  createDurations,
-  createSeries,
-  type Durations,
-  type Labels,
-  mapValues,
-  toHistogramSamples,
-} from './series.ts'
+import { addDuration, createDurations, createSeries, type Labels, mapValues } from './series.ts'
 
 export interface MetricsOptions {
   /** Of farebox. */
@@ -32,8 +26,6 @@ export interface Metrics {
   /** The Prometheus text format, version 0.0.4. */
   render(): Promise<string>
 }
-
-type Entries<T> = () => Iterable<{ readonly labels: Labels; readonly value: T }>
 
 interface Revenue {
   /** Atomic units. */
@@ -60,6 +52,7 @@ export function createMetrics({ version, countLedgerRows }: MetricsOptions): Met
     },
     facilitatorAnswered: registerFacilitators(registry),
     configReloaded: registerReloads(registry),
+    claimResolved: registerResolved(registry),
     errorReported: registerErrors(registry),
   }
   registerLedgerRows(registry, countLedgerRows)
@@ -142,6 +135,21 @@ function registerFacilitators(registry: Registry): (event: FacilitatorAnswered) 
   }
 }
 
+function registerResolved(registry: Registry): (event: ClaimResolved) => void {
+  const looks = createSeries(() => ({ count: 0 }))
+  registerCounter(registry, {
+    name: 'farebox_settlements_resolved_total',
+    help:
+      'Looks at payments whose settlement got no answer: outcome="settled" and "released" are ' +
+      'final, "open" is looked at again.',
+    labelNames: ['network', 'outcome', 'reason'],
+    entries: () => mapValues(looks.entries(), ({ count }) => count),
+  })
+  return ({ network, outcome, reason }) => {
+    looks.at(`${network}\n${outcome}\n${reason}`, () => ({ network, outcome, reason })).count++
+  }
+}
+
 function registerErrors(registry: Registry): (event: ErrorReported) => void {
   const errors = createSeries(() => ({ count: 0 }))
   registerCounter(registry, {
@@ -200,51 +208,4 @@ async function withinTime<T>(ask: () => Promise<T>): Promise<T | null> {
   } finally {
     clearTimeout(timeout)
   }
-}
-
-/** A counter whose numbers are kept elsewhere and handed over when somebody scrapes. */
-function registerCounter(
-  registry: Registry,
-  metric: {
-    readonly name: string
-    readonly help: string
-    readonly labelNames: readonly string[]
-    readonly entries: Entries<number>
-  },
-): void {
-  const { name, help, labelNames, entries } = metric
-  const counter = new Counter({
-    name,
-    help,
-    labelNames,
-    registers: [registry],
-    collect() {
-      counter.reset()
-      for (const { labels, value } of entries()) counter.inc(labels, value)
-    },
-  })
-}
-
-/**
- * A histogram whose numbers are kept elsewhere: prom-client's own costs a microsecond a request.
- */
-function registerHistogram(
-  registry: Registry,
-  metric: { readonly name: string; readonly help: string; readonly entries: Entries<Durations> },
-): void {
-  const { name, help, entries } = metric
-  const histogram = {
-    name,
-    get: async () => ({
-      name,
-      help,
-      type: 'histogram',
-      aggregator: 'sum',
-      values: [...entries()].flatMap(({ labels, value }) =>
-        toHistogramSamples(name, labels, value),
-      ),
-    }),
-  }
-  // The registry asks a metric for these two only, but its type lists the four built-in classes.
-  registry.registerMetric(histogram as unknown as Metric) // see above
 }
