@@ -94,6 +94,12 @@ export type Settlement =
   /** It may have left. Only the chain can tell; nobody may ask the client for money again. */
   | { readonly kind: 'unknown'; readonly detail: string; readonly transaction: string | null }
 
+/** A settle that cannot have left. The same payment may be settled later. */
+export interface NotSent {
+  readonly kind: 'not-sent'
+  readonly retryAfterSeconds: number
+}
+
 export function paymentKey(...parts: readonly string[]): PaymentKey {
   return parts.join('/') as PaymentKey // the brand's only source
 }

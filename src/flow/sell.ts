@@ -1,4 +1,4 @@
-import type { Receipt, Settlement } from '../core/payment.ts'
+import type { NotSent, Receipt, Settlement } from '../core/payment.ts'
 import type { ClaimId, KnownClaim } from '../ledger/ledger.ts'
 import type { UpstreamOutcome } from '../upstream/upstream.ts'
 import { type SettlementNotice, settlementHeader } from '../x402/receipt.ts'
@@ -81,7 +81,7 @@ async function redeem(purchase: Purchase, id: ClaimId, receipt: Receipt): Promis
   }
 }
 
-type SettleOutcome = Settlement | { readonly kind: 'not-sent' }
+type SettleOutcome = Settlement | NotSent
 
 /** Settles, and writes down what came of it before anybody acts on it. */
 async function settle(purchase: Purchase, id: ClaimId): Promise<SettleOutcome> {
@@ -103,7 +103,11 @@ async function settle(purchase: Purchase, id: ClaimId): Promise<SettleOutcome> {
         },
       )
     case 'unknown':
-      await ledger.markUnknown(id, settlement.detail, settlement.transaction)
+      // When this cannot be written, the row says `settling`, which is as open: a client that was
+      // told anything less than "pending" could take the payment for one that was not charged.
+      await ledger
+        .markUnknown(id, settlement.detail, settlement.transaction)
+        .catch((error: unknown) => visit.house.reportError(error, visit))
       visit.house.claimLeftOpen()
       return settlement
     case 'rejected':
@@ -137,7 +141,7 @@ function notSettled(
     case 'unknown':
       return pending(purchase, settlement.transaction)
     case 'not-sent':
-      return problemReply('facilitator_unavailable')
+      return problemReply('facilitator_unavailable', settlement)
     case 'rejected': {
       const { visit, route, target } = purchase
       const path = target.split('?', 1)[0] ?? target

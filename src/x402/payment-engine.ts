@@ -7,6 +7,7 @@ import type {
 import { ExactEvmScheme } from '@x402/evm/exact/server'
 import type {
   NetworkId,
+  NotSent,
   Payment,
   PaymentPayload,
   PaymentRequirements,
@@ -17,7 +18,7 @@ import { FacilitatorUnavailableError, SettlementUnknownError } from '../errors.t
 import type { Facilitator, KnownFacilitator, Supported } from '../facilitator/facilitator.ts'
 import type { V1Networks } from '../facilitator/v1-translation.ts'
 import { shortReason } from './reason.ts'
-import { readSettlement } from './settle-outcome.ts'
+import { readSettlement, readTransaction } from './settle-outcome.ts'
 import type { StoredPayment } from './stored-payment.ts'
 
 /** Verifies and settles through the first facilitator that supports a payment's kind. */
@@ -25,12 +26,12 @@ export interface PaymentEngine {
   supports(requirements: PaymentRequirements): boolean
   verify(payment: Payment): Promise<Verdict>
   /** Never rejects: a settle whose fate is not known is `unknown`. */
-  settle(payment: Payment): Promise<Settlement | { readonly kind: 'not-sent' }>
+  settle(payment: Payment): Promise<Settlement | NotSent>
   /**
    * Sends the same bytes again. Only `settled` may be believed: a refusal says that nothing was
    * sent now, and nothing of the settle before. Never rejects.
    */
-  resettle(stored: StoredPayment): Promise<Settlement | { readonly kind: 'not-sent' }>
+  resettle(stored: StoredPayment): Promise<Settlement | NotSent>
 }
 
 const RETRY_AFTER_SECONDS = 5
@@ -56,18 +57,17 @@ export async function createPaymentEngine(
       kinds.some(kind => kind.network === network && kind.scheme === scheme),
     )
 
-  const send = async (
-    payment: Omit<StoredPayment, 'unique'>,
-  ): Promise<Settlement | { readonly kind: 'not-sent' }> => {
+  const send = async (payment: Omit<StoredPayment, 'unique'>): Promise<Settlement | NotSent> => {
     const { payload, requirements, payer, amount } = payment
     // Without this, the library would offer the payment to every facilitator in turn.
-    if (!supports(requirements)) return { kind: 'not-sent' }
+    if (!supports(requirements)) return notSent(RETRY_AFTER_SECONDS)
     try {
       const answer = await server.settlePayment(...forLibrary(payload, requirements))
       return readSettlement(answer, { payer, offer: { requirements, amount } })
     } catch (error) {
-      if (error instanceof FacilitatorUnavailableError) return { kind: 'not-sent' }
-      const transaction = error instanceof SettlementUnknownError ? error.transaction : null
+      if (error instanceof FacilitatorUnavailableError) return notSent(error.retryAfterSeconds)
+      const named = error instanceof SettlementUnknownError ? error.transaction : null
+      const transaction = readTransaction(named ?? '', requirements.network)
       return { kind: 'unknown', detail: String(error), transaction }
     }
   }
@@ -162,6 +162,10 @@ function asNetworkId(network: string): NetworkId | null {
 
 function unavailable(retryAfterSeconds: number): Verdict {
   return { kind: 'unavailable', retryAfterSeconds }
+}
+
+function notSent(retryAfterSeconds: number): NotSent {
+  return { kind: 'not-sent', retryAfterSeconds }
 }
 
 /** The library's types are mutable; it does not write to what it is given. */

@@ -42,15 +42,17 @@ export function readSettlement(
   answer: SettleAnswer,
   { payer, offer }: AskedSettlement,
 ): Settlement {
-  if (answer.success && answer.transaction === '') {
-    return { kind: 'unknown', detail: 'success without a transaction', transaction: null }
+  const { network } = offer.requirements
+  const transaction = readTransaction(answer.transaction, network)
+  if (answer.success && transaction === null) {
+    return { kind: 'unknown', detail: 'success without a transaction', transaction }
   }
-  if (answer.success) {
+  if (answer.success && transaction !== null) {
     return {
       kind: 'settled',
       receipt: {
-        transaction: answer.transaction,
-        network: offer.requirements.network,
+        transaction,
+        network,
         payer,
         amount: atomicAmount(offer.amount),
       },
@@ -60,6 +62,14 @@ export function readSettlement(
   if (answer.transaction === '' && REFUSED_BEFORE_SENDING.some(known => known.test(reason))) {
     return { kind: 'rejected', reason: shortReason(reason) }
   }
-  const transaction = answer.transaction === '' ? null : answer.transaction
   return { kind: 'unknown', detail: shortReason(reason), transaction }
+}
+
+/**
+ * The transaction that a facilitator named; null when what it wrote cannot be one, such as the id
+ * of a job in its queue.
+ */
+export function readTransaction(named: string, network: NetworkId): string | null {
+  if (network.startsWith('eip155:')) return /^0x[0-9a-f]{64}$/i.test(named) ? named : null
+  return named === '' ? null : named
 }

@@ -107,7 +107,7 @@ describe('a kind that nobody supports', () => {
     expect(engine.supports(offer.requirements)).toBe(false)
     for (const paid of [payment, upfront]) {
       expect(await engine.verify(paid)).toMatchObject({ kind: 'unavailable' })
-      expect(await engine.settle(paid)).toEqual({ kind: 'not-sent' })
+      expect(await engine.settle(paid)).toEqual({ kind: 'not-sent', retryAfterSeconds: 5 })
     }
     expect([...first.requests, ...second.requests]).toEqual([])
   })
@@ -189,7 +189,7 @@ describe('a settlement is sent once', () => {
   test('a facilitator that is gone was sent nothing', async () => {
     const engine = await engineOver(sepolia)
     await first.close()
-    expect(await engine.settle(payment)).toEqual({ kind: 'not-sent' })
+    expect(await engine.settle(payment)).toEqual({ kind: 'not-sent', retryAfterSeconds: 5 })
     first = await startStubFacilitator()
   })
 

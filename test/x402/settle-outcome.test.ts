@@ -24,6 +24,20 @@ test('a success without a transaction proves nothing', () => {
   expect(read({ success: true })).toMatchObject({ kind: 'unknown', transaction: null })
 })
 
+test.each(['queued', '0x', `${transaction}ab`, transaction.slice(0, -1), ` ${transaction}`])(
+  'a transaction that no chain could have named ("%s") proves nothing, and is not kept',
+  named => {
+    const answers = [
+      { success: true, transaction: named },
+      { errorReason: 'transaction_failed', transaction: named },
+      { errorReason: 'settlement_pending', transaction: named },
+    ]
+    for (const answer of answers) {
+      expect(read(answer)).toMatchObject({ kind: 'unknown', transaction: null })
+    }
+  },
+)
+
 describe('refused before anything was sent', () => {
   test.each([
     // x402 specification, error codes.
