@@ -14,6 +14,7 @@ import type { House } from './flow/house.ts'
 import { openHouse } from './flow/open-house.ts'
 import { createReadiness, type Readiness } from './flow/readiness.ts'
 import { attemptMsMax, type Recovery, startRecovery } from './flow/recovery.ts'
+import { createStoreHealth } from './flow/store-health.ts'
 import { startAdmin } from './http/admin.ts'
 import { createClientAddressReader } from './http/client-address.ts'
 import type { ExchangeSettings } from './http/exchange.ts'
@@ -77,13 +78,14 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     version: fareboxVersion(),
     countLedgerRows: () => ledger.countByState(),
   })
-  const observer = combineObservers(metrics.observer, logger.observer)
+  const storeHealth = createStoreHealth(clock)
+  const observer = combineObservers(metrics.observer, logger.observer, storeHealth.observer)
 
   const force = await bringIntoForce(config, observer)
   opened.defer(() => force.close())
   const recovery = openRecovery({ force, ledger, observer })
   opened.defer(() => recovery.close())
-  const readiness = createReadiness(force, ledger)
+  const readiness = createReadiness({ force, ledger, storeHealth })
   const admin =
     config.admin &&
     (await startAdmin({

@@ -1,5 +1,7 @@
+import { FareboxError } from '../errors.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import type { Force } from './force.ts'
+import type { StoreHealth } from './store-health.ts'
 
 /** Whether a load balancer should send requests here, and what an operator should know. */
 export interface ReadinessReport {
@@ -15,7 +17,13 @@ export interface Readiness {
   noteReload(problems: readonly string[]): void
 }
 
-export function createReadiness(force: Force, ledger: Ledger): Readiness {
+export interface ReadinessParts {
+  readonly force: Force
+  readonly ledger: Ledger
+  readonly storeHealth: StoreHealth
+}
+
+export function createReadiness({ force, ledger, storeHealth }: ReadinessParts): Readiness {
   let draining = false
   let reloadProblems: readonly string[] = []
 
@@ -23,7 +31,7 @@ export function createReadiness(force: Force, ledger: Ledger): Readiness {
     async report() {
       const blocking = [
         ...(draining ? ['shutting down'] : []),
-        ...(await storeReasons(ledger)),
+        ...(await storeReasons(ledger, storeHealth)),
         ...payableReasons(force),
       ]
       const { payments } = force.current
@@ -42,11 +50,14 @@ export function createReadiness(force: Force, ledger: Ledger): Readiness {
   }
 }
 
-async function storeReasons(ledger: Ledger): Promise<string[]> {
-  return ledger.countByState().then(
-    () => [],
-    () => ['the store does not answer: payments are refused'],
+async function storeReasons(ledger: Ledger, health: StoreHealth): Promise<string[]> {
+  const error: unknown = await ledger.countByState().then(
+    () => health.trouble(),
+    (refusal: unknown) => refusal,
   )
+  if (error === null) return []
+  const said = error instanceof FareboxError ? ` ${error.message} ${error.fix}` : ''
+  return [`the store does not work: payments are refused.${said}`]
 }
 
 function payableReasons({ current }: Force): string[] {
