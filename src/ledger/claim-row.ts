@@ -9,6 +9,7 @@ import {
   type LedgerRow,
   type UnresolvedClaim,
 } from './ledger.ts'
+import { LedgerValueError } from './ledger-errors.ts'
 
 /** A row of `claims` as a driver gives it, whose columns have the same names in every store. */
 export type Row = Readonly<Record<string, unknown>>
@@ -26,6 +27,9 @@ export const LEFT_BY_AN_EARLIER_CLAIM: readonly string[] = [
   ...['transaction_hash', 'receipt_network', 'receipt_payer', 'receipt_amount', 'detail'],
   ...['settled_at', 'delivered_at'],
 ]
+
+/** Most rows that one call may ask for, so that none of them keeps payments waiting. */
+const ROWS_MAX = 1000
 
 /** Why a claim is released that nobody finished. */
 export const ABANDONED = 'abandoned: no settle was sent before its hold ran out'
@@ -69,6 +73,14 @@ export function claimValues(request: ClaimRequest): ClaimValues {
 /** No clock reaches it, and the integers of neither JavaScript nor a database reach beyond it. */
 export function storableInteger(value: number): number {
   return Math.min(value, Number.MAX_SAFE_INTEGER)
+}
+
+/** Throws `LedgerValueError`. */
+export function checkedLimit(limit: number): number {
+  if (Number.isInteger(limit) && limit >= 1 && limit <= ROWS_MAX) return limit
+  throw new LedgerValueError(
+    `a limit of ${limit}, which is not a whole number from 1 to ${ROWS_MAX}.`,
+  )
 }
 
 export function existingClaim(row: Row): ExistingClaim {

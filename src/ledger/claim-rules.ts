@@ -59,12 +59,3 @@ const CHAIN_LAG_MS = 3_600_000
 export function forgettableBefore(olderThan: number, now: number): number {
   return Math.floor(Math.min(olderThan, now - CHAIN_LAG_MS) / 1000)
 }
-
-/** Most rows that one call may ask for, so that none of them keeps payments waiting. */
-export const ROWS_MAX = 1000
-
-/** What is wrong with a `limit`; null when nothing is. */
-export function limitProblem(limit: number): string | null {
-  if (Number.isInteger(limit) && limit >= 1 && limit <= ROWS_MAX) return null
-  return `a limit of ${limit}, which is not a whole number from 1 to ${ROWS_MAX}.`
-}

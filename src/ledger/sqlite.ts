@@ -4,8 +4,7 @@ import type { Receipt } from '../core/payment.ts'
 import { type Clock, type UnixMs, unixMs } from '../core/time.ts'
 import { StoreUnavailableError } from '../errors.ts'
 import { BatchQueue } from './batch-queue.ts'
-import { claimValues, storableInteger } from './claim-row.ts'
-import { limitProblem } from './claim-rules.ts'
+import { checkedLimit, claimValues, storableInteger } from './claim-row.ts'
 import type {
   ClaimId,
   ClaimOutcome,
@@ -206,13 +205,6 @@ class SqliteLedger implements Ledger {
       this.#queue.reject(errorFrom(reply.failure, this.#path))
     }
   }
-}
-
-/** Throws `LedgerValueError`. */
-function checkedLimit(limit: number): number {
-  const problem = limitProblem(limit)
-  if (problem !== null) throw new LedgerValueError(problem)
-  return limit
 }
 
 function workerDied(cause: unknown): StoreUnavailableError {

@@ -1,0 +1,178 @@
+import type { ClientBase } from 'pg'
+import { StoreUnavailableError } from '../errors.ts'
+import {
+  CLAIM_COLUMNS,
+  type ClaimValues,
+  existingClaim,
+  hasReceipt,
+  LEFT_BY_AN_EARLIER_CLAIM,
+  number,
+  type Row,
+  receiptOf,
+  stateOf,
+} from './claim-row.ts'
+import { type AskedClaim, judgeClaim, STEPS_FROM, type Step } from './claim-rules.ts'
+import { type ClaimId, type ClaimOutcome, claimId, type KnownClaim } from './ledger.ts'
+import { LedgerTransitionError } from './ledger-errors.ts'
+import { type Bindable, placeholders, query, type Statement } from './postgres-statement.ts'
+
+type Asked = AskedClaim & { readonly key: string; readonly heldUntil: number }
+
+/**
+ * How often a row may change between being read and being taken. Each change is another caller's
+ * success, after which there is nothing left to take, so that twice is already unheard of.
+ */
+const LOOKS_MAX = 20
+
+const NEXT_ID = "nextval('farebox_claim_ids')"
+const LAST = CLAIM_COLUMNS.length
+
+const INSERT: Statement = {
+  name: 'farebox_insert',
+  text: `INSERT INTO farebox_claims (${CLAIM_COLUMNS}) VALUES (${placeholders(LAST)})
+    ON CONFLICT (payment_key) DO NOTHING RETURNING id`,
+}
+
+const FIND: Statement = {
+  name: 'farebox_find',
+  text: 'SELECT * FROM farebox_claims WHERE payment_key = $1',
+}
+
+/** Takes the row only as it was judged: of many who judged it alike, one finds it so. */
+const TAKE_OVER: Statement = {
+  name: 'farebox_take_over',
+  text: `UPDATE farebox_claims SET id = ${NEXT_ID},
+      ${CLAIM_COLUMNS.map((column, index) => `${column} = $${index + 1}`)},
+      ${LEFT_BY_AN_EARLIER_CLAIM.map(column => `${column} = NULL`)}
+    WHERE id = $${LAST + 1} AND state = $${LAST + 2} AND held_until = $${LAST + 3}
+    RETURNING id`,
+}
+
+const ENTITLE: Statement = {
+  name: 'farebox_entitle',
+  text: `UPDATE farebox_claims
+    SET id = ${NEXT_ID}, held_until = $1, redeemable_ms = $2, updated_at = $3
+    WHERE id = $4 AND state = $5 AND held_until = $6
+    RETURNING id`,
+}
+
+const FIND_BY_ID: Statement = {
+  name: 'farebox_find_by_id',
+  text: 'SELECT * FROM farebox_claims WHERE id = $1',
+}
+
+const STEP: Readonly<Record<Step, Statement>> = {
+  settling: step('settling', "state = 'settling'"),
+  settled: step(
+    'settled',
+    `state = 'settled', settled_at = $1, transaction_hash = $3, receipt_network = $4,
+     receipt_payer = $5, receipt_amount = $6`,
+  ),
+  unknown: step(
+    'unknown',
+    "state = 'unknown', held_until = $1, detail = $3, transaction_hash = $4",
+  ),
+  delivered: step('delivered', "state = 'delivered', delivered_at = $1"),
+  'hold ended': step('hold ended', 'held_until = 0'),
+  released: step('released', "state = 'released', detail = $3"),
+}
+
+/** A new payment is claimed by one statement; only one that is known already takes more. */
+export async function claimPayment(
+  client: ClientBase,
+  now: number,
+  values: ClaimValues,
+): Promise<ClaimOutcome> {
+  const [key, fingerprint] = values
+  const asked = { key, fingerprint, now, heldUntil: values[12], redeemableMs: values[13] }
+  const written = [...values, now, now]
+  for (let looks = 1; looks <= LOOKS_MAX; looks += 1) {
+    const [inserted] = await query(client, INSERT, written)
+    if (inserted !== undefined) return claimedAs(inserted)
+    const known = await look(client, asked)
+    if (known.kind === 'free') {
+      const [taken] = await query(client, TAKE_OVER, [...written, ...asJudged(known.row)])
+      if (taken !== undefined) return claimedAs(taken)
+    } else if (known.kind !== 'absent' && known.kind !== 'changed') return known
+  }
+  throw changesTooOften()
+}
+
+/** What a claim of this payment would get, without claiming it. `entitled` holds it. */
+export async function recallPayment(
+  client: ClientBase,
+  asked: Asked,
+): Promise<KnownClaim | { readonly kind: 'unclaimed' }> {
+  for (let looks = 1; looks <= LOOKS_MAX; looks += 1) {
+    const known = await look(client, asked)
+    if (known.kind === 'absent' || known.kind === 'free') return { kind: 'unclaimed' }
+    if (known.kind !== 'changed') return known
+  }
+  throw changesTooOften()
+}
+
+/** @param values What the step writes beside the time and the state. */
+export async function takeStep(
+  client: ClientBase,
+  now: number,
+  taken: { readonly step: Step; readonly id: ClaimId; readonly values: readonly Bindable[] },
+): Promise<void> {
+  const { step, id, values } = taken
+  const changed = await query(client, STEP[step], [now, id, ...values])
+  if (changed.length === 1) return
+  const [row] = await query(client, FIND_BY_ID, [id])
+  if (step === 'settled' && row !== undefined && hasReceipt(row, values)) return
+  throw new LedgerTransitionError(step, id, row === undefined ? null : stateOf(row))
+}
+
+type Looked =
+  | KnownClaim
+  | { readonly kind: 'absent' }
+  | { readonly kind: 'free'; readonly row: Row }
+  /** Somebody else redeemed it after we read it. */
+  | { readonly kind: 'changed' }
+
+async function look(client: ClientBase, asked: Asked): Promise<Looked> {
+  const [row] = await query(client, FIND, [asked.key])
+  if (row === undefined) return { kind: 'absent' }
+  const kind = judgeClaim(existingClaim(row), asked)
+  switch (kind) {
+    case 'take-over':
+      return { kind: 'free', row }
+    case 'entitled': {
+      const { heldUntil, redeemableMs, now } = asked
+      const values = [heldUntil, redeemableMs, now, ...asJudged(row)]
+      const [held] = await query(client, ENTITLE, values)
+      if (held === undefined) return { kind: 'changed' }
+      return { kind, id: claimId(number(held, 'id')), receipt: receiptOf(row) }
+    }
+    case 'used':
+      return { kind, receipt: receiptOf(row) }
+    default:
+      return { kind }
+  }
+}
+
+function asJudged(row: Row): readonly Bindable[] {
+  return [number(row, 'id'), stateOf(row), number(row, 'held_until')]
+}
+
+function claimedAs(row: Row): ClaimOutcome {
+  return { kind: 'claimed', id: claimId(number(row, 'id')) }
+}
+
+/** `$1` is now and `$2` the claim's id in every step; what follows is the step's own. */
+function step(name: Step, assignments: string): Statement {
+  const from = STEPS_FROM[name].map(state => `'${state}'`)
+  return {
+    name: `farebox_${name.replace(' ', '_')}`,
+    text: `UPDATE farebox_claims SET updated_at = $1, ${assignments}
+      WHERE id = $2 AND state IN (${from}) RETURNING id`,
+  }
+}
+
+function changesTooOften(): StoreUnavailableError {
+  return new StoreUnavailableError('A payment changed whenever the ledger looked at it.', {
+    fix: 'See who sends one payment that often: it gets its answer when they pause.',
+  })
+}

@@ -1,0 +1,101 @@
+import type { ClientBase } from 'pg'
+import { ABANDONED, ledgerRow, number, unresolvedClaim } from './claim-row.ts'
+import { forgettableBefore } from './claim-rules.ts'
+import type { ClaimState, LedgerQuery, LedgerRow, UnresolvedClaim } from './ledger.ts'
+import { query, type Statement } from './postgres-statement.ts'
+
+/** Rows that another gateway is taking at this moment are passed over, not waited for. */
+const TAKE: Statement = {
+  name: 'farebox_take',
+  text: `WITH open AS (
+      SELECT id FROM farebox_claims
+      WHERE state IN ('settling', 'unknown') AND held_until <= $2
+      ORDER BY created_at, id LIMIT $3 FOR UPDATE SKIP LOCKED
+    )
+    UPDATE farebox_claims AS claims SET held_until = $1, updated_at = $2
+    FROM open WHERE claims.id = open.id RETURNING claims.*`,
+}
+
+const ABANDON: Statement = {
+  name: 'farebox_abandon',
+  text: `UPDATE farebox_claims SET state = 'released', detail = $1, updated_at = $2
+    WHERE state = 'forwarded' AND held_until <= $2 RETURNING id`,
+}
+
+const PRUNE: Statement = {
+  name: 'farebox_prune',
+  text: `DELETE FROM farebox_claims WHERE id IN (
+      SELECT id FROM farebox_claims
+      WHERE valid_before < $1 AND updated_at < $2
+        AND id < (SELECT max(id) FROM farebox_claims) AND (
+          state IN ('delivered', 'released') OR
+          (state = 'settled' AND held_until <= $3 AND settled_at + redeemable_ms <= $3)
+        )
+      ORDER BY valid_before LIMIT $4 FOR UPDATE SKIP LOCKED
+    ) RETURNING id`,
+}
+
+const LIST: Statement = {
+  name: 'farebox_list',
+  text: `SELECT * FROM farebox_claims
+    WHERE id > $1 AND created_at >= $2 AND created_at < $3
+      AND ($4::text IS NULL OR route = $4) AND ($5::text IS NULL OR payer = $5)
+      AND ($6::text[] IS NULL OR state = ANY ($6))
+    ORDER BY id LIMIT $7`,
+}
+
+const COUNT: Statement = {
+  name: 'farebox_count',
+  text: `SELECT sum(forwarded)::bigint AS forwarded, sum(settling)::bigint AS settling,
+      sum(settled)::bigint AS settled, sum(delivered)::bigint AS delivered,
+      sum(released)::bigint AS released, sum(unknown)::bigint AS unknown
+    FROM farebox_claim_counts`,
+}
+
+export async function takeUnresolved(
+  client: ClientBase,
+  now: number,
+  { limit, heldUntil }: { readonly limit: number; readonly heldUntil: number },
+): Promise<readonly UnresolvedClaim[]> {
+  const rows = await query(client, TAKE, [heldUntil, now, limit])
+  return rows
+    .map(unresolvedClaim)
+    .sort((one, other) => one.createdAt - other.createdAt || one.id - other.id)
+}
+
+export async function releaseAbandoned(client: ClientBase, now: number): Promise<number> {
+  return (await query(client, ABANDON, [ABANDONED, now])).length
+}
+
+export async function pruneRows(
+  client: ClientBase,
+  now: number,
+  { limit, olderThan }: { readonly limit: number; readonly olderThan: number },
+): Promise<number> {
+  const expired = forgettableBefore(olderThan, now)
+  return (await query(client, PRUNE, [expired, olderThan, now, limit])).length
+}
+
+export async function listRows(
+  client: ClientBase,
+  asked: LedgerQuery,
+): Promise<readonly LedgerRow[]> {
+  const { after = 0, since = 0, until = Number.MAX_SAFE_INTEGER, limit } = asked
+  const { route = null, payer = null, states = null } = asked
+  const rows = await query(client, LIST, [after, since, until, route, payer, states, limit])
+  return rows.map(ledgerRow)
+}
+
+export async function countByState(
+  client: ClientBase,
+): Promise<Readonly<Record<ClaimState, number>>> {
+  const [row = {}] = await query(client, COUNT, [])
+  return {
+    forwarded: number(row, 'forwarded'),
+    settling: number(row, 'settling'),
+    settled: number(row, 'settled'),
+    delivered: number(row, 'delivered'),
+    released: number(row, 'released'),
+    unknown: number(row, 'unknown'),
+  }
+}
