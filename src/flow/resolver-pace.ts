@@ -26,8 +26,8 @@ const LOOK_AGAIN_AFTER_SHARE_OF_AGE = 0.25
 
 /** The first settle gets this long to land; longer when the facilitator named its transaction. */
 const FIRST_REPEAT_MS = 1_000
-const FIRST_REPEAT_AFTER_SENT_MS = 10_000
-const REPEAT_MS_MIN = 5_000
+const FIRST_REPEAT_AFTER_SENT_MS = 5_000
+const REPEAT_MS_MIN = 2_000
 const REPEAT_MS_MAX = 300_000
 
 /** @param random Between 0 and 1, so that gateways do not repeat in step. */
@@ -52,7 +52,7 @@ function createPace(claim: UnresolvedClaim, firstSeen: number, random: () => num
   let repeats = 0
   const wasSent = claim.transaction !== null
   let repeatAt = firstSeen + (wasSent ? FIRST_REPEAT_AFTER_SENT_MS : FIRST_REPEAT_MS)
-  const jittered = (milliseconds: number): number => milliseconds * (1 + 0.2 * random())
+  const jittered = (milliseconds: number): number => Math.round(milliseconds * (1 + 0.2 * random()))
   return {
     dueAt: () => dueAt,
     mayRepeat: now => now >= repeatAt,

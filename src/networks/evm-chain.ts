@@ -146,7 +146,11 @@ async function isUsed(
 
 function nodeOver(ask: Ask): EvmNode {
   return {
-    block: at => ask('eth_getBlockByNumber', [blockTag(at), false], blockAnswer),
+    async block(at) {
+      const block = await ask('eth_getBlockByNumber', [blockTag(at), false], blockAnswer)
+      if (typeof at !== 'bigint' || block.number === at) return block
+      throw new ImplausibleAnswer('it answered with another block')
+    },
     receipt: hash => ask('eth_getTransactionReceipt', [hash], receiptAnswer),
     transaction: hash => ask('eth_getTransactionByHash', [hash], transactionAnswer),
     logs: (filter, from, to) => {

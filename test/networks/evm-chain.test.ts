@@ -265,6 +265,13 @@ describe('a node that cannot be trusted', () => {
     ['that answers no JSON', () => ({ kind: 'http', status: 200, body: '<html>' })],
     ['that redirects', () => ({ kind: 'http', status: 307, headers: { location: '/other' } })],
     ['without blocks', ({ method }) => result(method === 'eth_getBlockByNumber', null)],
+    [
+      'that has another block than the one it is asked for',
+      ({ method, params }) =>
+        result(method === 'eth_getBlockByNumber' && params[0] !== 'latest', {
+          ...{ number: '0x0', timestamp: '0x1' },
+        }),
+    ],
     ['whose state is empty', ({ method }) => result(method === 'eth_call', '0x')],
     ['whose state is no truth value', ({ method }) => result(method === 'eth_call', word(2n))],
     [

@@ -150,6 +150,19 @@ test('reloads are counted and the last one shows', async () => {
   ])
 })
 
+test('settlements that were resolved are counted, and name no payer', async () => {
+  const metrics = create()
+  const look = { network: 'eip155:84532', route: 'GET /x', payer: '0xpayer', ageMs: 5 } as const
+  const open = { ...look, outcome: 'open', reason: 'not_final', transaction: null } as const
+  metrics.observer.claimResolved(open)
+  metrics.observer.claimResolved(open)
+  metrics.observer.claimResolved({ ...open, outcome: 'released', reason: 'cancelled' })
+  expect(await samples(metrics, 'farebox_settlements_resolved_total')).toEqual([
+    '{network="eip155:84532",outcome="open",reason="not_final"} 2',
+    '{network="eip155:84532",outcome="released",reason="cancelled"} 1',
+  ])
+})
+
 test('errors are counted by their code', async () => {
   const metrics = create()
   const known = new FacilitatorUnavailableError('down', { fix: 'wait' })
