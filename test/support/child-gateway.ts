@@ -1,0 +1,75 @@
+import { createInterface } from 'node:readline'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
+import { spawnTied } from './tied-process.ts'
+
+const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
+const PRLIMIT = '/usr/bin/prlimit'
+const AS_NOBODY = ['/usr/bin/setpriv', '--reuid=65534', '--regid=65534', '--clear-groups']
+
+export interface ChildGateway {
+  readonly kind: 'listening'
+  readonly url: string
+  readonly adminUrl: string
+  readonly pid: number
+  /** Log lines so far, oldest first. */
+  readonly logs: Record<string, unknown>[]
+  /** Asks it to stop, and resolves with its exit code. */
+  stop(): Promise<number | null>
+  /** SIGKILL. */
+  kill(): Promise<void>
+}
+
+export interface NotStarted {
+  readonly kind: 'ended'
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export interface ChildGatewayOptions {
+  /**
+   * As a user who may write only where everybody may. Root may write everywhere, whatever a file's
+   * mode says.
+   */
+  readonly unprivileged?: boolean | undefined
+  /** None of its files may become longer. */
+  readonly fileBytesMax?: number | undefined
+}
+
+/** Runs `farebox start` in a process of its own, as operators do, until it listens or has ended. */
+export async function startChildGateway(
+  configFile: string,
+  options: ChildGatewayOptions = {},
+): Promise<ChildGateway | NotStarted> {
+  const [program = '', ...rest] = [
+    ...(options.unprivileged && process.geteuid?.() === 0 ? AS_NOBODY : []),
+    ...(options.fileBytesMax === undefined ? [] : [PRLIMIT, `--fsize=${options.fileBytesMax}:`]),
+    ...[process.execPath, MAIN, 'start', '-c', configFile],
+  ]
+  const { child, stop } = spawnTied(program, rest)
+  if (child.stdout === null || child.stderr === null) throw new Error('The child has no pipes.')
+  const exited = new Promise<number | null>(resolve => child.once('close', resolve))
+  const stderr = text(child.stderr)
+  const lines: string[] = []
+  const logs: Record<string, unknown>[] = []
+  const listening = Promise.withResolvers<{ url: string; adminUrl: string }>()
+  createInterface({ input: child.stdout }).on('line', line => {
+    lines.push(line)
+    const entry = JSON.parse(line)
+    logs.push(entry)
+    if (entry.msg === 'listening') listening.resolve(entry)
+  })
+  const first = await Promise.race([listening.promise, exited])
+  if (first === null || typeof first === 'number') {
+    return { kind: 'ended', code: first, stdout: lines.join('\n'), stderr: await stderr }
+  }
+  const { url, adminUrl } = first
+  return {
+    ...{ kind: 'listening', url, adminUrl, pid: child.pid ?? 0, logs, kill: stop },
+    stop() {
+      child.kill('SIGTERM')
+      return exited
+    },
+  }
+}
