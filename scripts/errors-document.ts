@@ -73,6 +73,11 @@ const COMMAND_LINE: readonly (readonly [code: string, meaning: string])[] = [
   ['redirected', 'pay: the server sent us elsewhere. A payment is for the server that asked.'],
   ['http_status', 'pay: the server answered with an error of its own.'],
   ['unreachable', 'pay: the server could not be reached.'],
+  ['no_ledger', 'ledger: the store of the configuration does not exist, or only in memory.'],
+  ['no_such_row', 'ledger show: no row has this id or transaction.'],
+  ['bad_filter', 'ledger: the address after --payer has a slip in it.'],
+  ['bad_block', 'ledger reconcile: it is not clear which network --from-block is meant for.'],
+  ['export_not_written', 'ledger export: the file could not be written, or not as a whole.'],
   ['truncated_body', 'pay: the response broke off in the middle.'],
 ]
 

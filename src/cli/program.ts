@@ -4,6 +4,7 @@ import { registerCheck } from './check.ts'
 import { EXIT_OK } from './exit-code.ts'
 import { failureFrom } from './failure.ts'
 import { registerHealthcheck } from './healthcheck.ts'
+import { registerLedger } from './ledger.ts'
 import { createOutput } from './output.ts'
 import { registerPay } from './pay.ts'
 import { registerStart } from './start.ts'
@@ -48,6 +49,7 @@ function createProgram(surroundings: Surroundings, terminal: boolean): Command {
   registerStart(program, surroundings)
   registerCheck(program, surroundings)
   registerPay(program, surroundings)
+  registerLedger(program, surroundings)
   registerHealthcheck(program, surroundings)
   registerVersion(program, surroundings)
   return program
