@@ -169,6 +169,19 @@ describe('a transfer that landed', () => {
     await control.revert({ id: before })
   })
 
+  test('does not count while its receipt says that it failed', async () => {
+    const transaction = await land()
+    const receipt = await chain.publicClient.request({
+      method: 'eth_getTransactionReceipt',
+      params: [transaction],
+    })
+    const node = await startRpcProxy(chain.rpcUrl, ({ method }) =>
+      result(method === 'eth_getTransactionReceipt', { ...receipt, status: '0x0' }),
+    )
+    expect((await look({ rpc: [node.url], transaction })).use).toEqual({ kind: 'unproven' })
+    await node.close()
+  })
+
   test('counts only with exactly the amount, to the receiver, by the payer', async () => {
     const transaction = await land()
     const right = transferOf()
