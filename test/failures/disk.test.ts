@@ -145,12 +145,14 @@ describe('a fault that takes a restart', () => {
   // schema again. Whoever cures them turns these into tests of the whole outage.
   test.fails('a file that was deleted while the gateway runs takes no more payments', async () => {
     await buy(await signFor(shop.world.chain, shop.url))
+    await expect.poll(shop.states).toEqual(['delivered'])
     for (const suffix of ['', '-wal', '-shm']) await rm(shop.storeFile + suffix)
     expect((await pay(shop.url, await signFor(shop.world.chain, shop.url))).status).toBe(503)
   })
 
   test.fails('a file in whose place another was put takes no more payments', async () => {
     await buy(await signFor(shop.world.chain, shop.url))
+    await expect.poll(shop.states).toEqual(['delivered'])
     await rename(shop.storeFile, `${shop.storeFile}.old`)
     await writeFile(shop.storeFile, 'garbage '.repeat(4096))
     expect((await pay(shop.url, await signFor(shop.world.chain, shop.url))).status).toBe(503)
@@ -158,6 +160,7 @@ describe('a fault that takes a restart', () => {
 
   test.fails('a file that a newer farebox has made its own takes no more payments', async () => {
     await buy(await signFor(shop.world.chain, shop.url))
+    await expect.poll(shop.states).toEqual(['delivered'])
     raiseSchema(shop.storeFile)
     expect((await pay(shop.url, await signFor(shop.world.chain, shop.url))).status).toBe(503)
   })

@@ -38,7 +38,7 @@ export function raiseSchema(storeFile: string): Cure {
 }
 
 function schemaOf(storeFile: string, next: number | null): number {
-  using database = new DatabaseSync(storeFile)
+  using database = new DatabaseSync(storeFile, { timeout: 5_000 })
   const version = Number(database.prepare('PRAGMA user_version').get()?.['user_version'])
   if (next !== null) database.exec(`PRAGMA user_version = ${next}`)
   return version
