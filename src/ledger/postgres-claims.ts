@@ -24,6 +24,12 @@ type Asked = AskedClaim & { readonly key: string; readonly heldUntil: number }
  */
 const LOOKS_MAX = 20
 
+/**
+ * The state in a form that no index has. A statement that names a row must find it by its id: a
+ * plan made while few claims are open would walk through all of them when they are many.
+ */
+const STATE = "(state || '')"
+
 const NEXT_ID = "nextval('farebox_claim_ids')"
 const LAST = CLAIM_COLUMNS.length
 
@@ -44,7 +50,7 @@ const TAKE_OVER: Statement = {
   text: `UPDATE farebox_claims SET id = ${NEXT_ID},
       ${CLAIM_COLUMNS.map((column, index) => `${column} = $${index + 1}`)},
       ${LEFT_BY_AN_EARLIER_CLAIM.map(column => `${column} = NULL`)}
-    WHERE id = $${LAST + 1} AND state = $${LAST + 2} AND held_until = $${LAST + 3}
+    WHERE id = $${LAST + 1} AND ${STATE} = $${LAST + 2} AND held_until = $${LAST + 3}
     RETURNING id`,
 }
 
@@ -52,7 +58,7 @@ const ENTITLE: Statement = {
   name: 'farebox_entitle',
   text: `UPDATE farebox_claims
     SET id = ${NEXT_ID}, held_until = $1, redeemable_ms = $2, updated_at = $3
-    WHERE id = $4 AND state = $5 AND held_until = $6
+    WHERE id = $4 AND ${STATE} = $5 AND held_until = $6
     RETURNING id`,
 }
 
@@ -167,7 +173,7 @@ function step(name: Step, assignments: string): Statement {
   return {
     name: `farebox_${name.replace(' ', '_')}`,
     text: `UPDATE farebox_claims SET updated_at = $1, ${assignments}
-      WHERE id = $2 AND state IN (${from}) RETURNING id`,
+      WHERE id = $2 AND ${STATE} IN (${from}) RETURNING id`,
   }
 }
 

@@ -35,7 +35,7 @@ export class PostgresConnections {
   readonly #options: PostgresConnectionOptions
   readonly #pool: Pool
   readonly #turnstile: Turnstile
-  /** After how many losses each connection was made: one that is older than the last may be dead. */
+  /** After how many losses each connection was made: one made before the last may be dead. */
   readonly #madeAfter = new WeakMap<ClientBase, number>()
   #losses = 0
   /** Why calls are refused; null when they are not. */
@@ -163,7 +163,7 @@ export class PostgresConnections {
       const losses = this.#losses
       try {
         const writable = await prepareSession(client, this.#options)
-        if (!writable) throw sickness('standby', this.#target)
+        if (!writable) throw sickness('read-only', this.#target)
       } catch (error) {
         client.release(true)
         throw error

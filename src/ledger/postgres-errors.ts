@@ -77,7 +77,7 @@ const NO_TABLES: Sickness = {
 
 const READ_ONLY: Sickness = {
   remedy: 'drop-connection',
-  what: 'is a standby and takes no writes',
+  what: 'takes no writes: it is a standby, or set to be read only',
   fix: 'Let store.url name the primary: farebox goes on by itself then.',
 }
 
@@ -159,8 +159,8 @@ export function diagnosePostgres(error: unknown, culprit: Culprit): PostgresDiag
 }
 
 /** An error for what no error of pg's tells. */
-export function sickness(kind: 'lost-tables' | 'standby', { name }: Culprit): FareboxError {
-  const { what, fix } = kind === 'standby' ? READ_ONLY : NO_TABLES
+export function sickness(kind: 'lost-tables' | 'read-only', { name }: Culprit): FareboxError {
+  const { what, fix } = kind === 'read-only' ? READ_ONLY : NO_TABLES
   return new StoreUnavailableError(`The ledger's PostgreSQL at ${name} ${what}.`, { fix })
 }
 

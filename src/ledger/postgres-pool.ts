@@ -47,10 +47,11 @@ export function createPool(target: PostgresTarget, limits: PoolLimits): Pool {
 }
 
 /**
- * Makes a new connection fit for claims: durable commits, and no statement without an end. By SQL,
- * because connection poolers refuse to pass on what they do not know.
+ * Makes a new connection fit for claims: durable commits, no statement without an end, and no plan
+ * that was right for an empty table and reads all of a full one. By SQL, because connection poolers
+ * refuse to pass on what they do not know.
  *
- * @returns False when the server is a standby, which takes no writes.
+ * @returns False when the server takes no writes, as a standby.
  */
 export async function prepareSession(
   client: ClientBase,
@@ -59,16 +60,17 @@ export async function prepareSession(
   // Between two queries nobody listens, and an unheard error would end the process.
   client.on('error', () => undefined)
   const { rows } = await client.query(
-    `SELECT pg_is_in_recovery() AS standby,
+    `SELECT NOT pg_is_in_recovery() AND current_setting('transaction_read_only') = 'off' AS writable,
        set_config('statement_timeout', $1, false),
        set_config('idle_in_transaction_session_timeout', $1, false),
        set_config('default_transaction_isolation', 'read committed', false),
+       set_config('enable_seqscan', 'off', false),
        set_config('synchronous_commit', CASE current_setting('synchronous_commit')
          WHEN 'off' THEN 'on' WHEN 'local' THEN 'on'
          ELSE current_setting('synchronous_commit') END, false)`,
     [String(statementTimeoutMs)],
   )
-  return rows[0]?.standby === false
+  return rows[0]?.writable === true
 }
 
 function parserOf(oid: number, format: 'text'): (text: string) => unknown {

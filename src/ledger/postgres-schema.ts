@@ -12,8 +12,7 @@ const MIGRATION_MS = 600_000
 export async function schemaVersion(client: ClientBase): Promise<number> {
   const there = await client.query("SELECT to_regclass('farebox_schema') IS NOT NULL AS there")
   if (there.rows[0]?.there !== true) return 0
-  const { rows } = await client.query('SELECT max(version) AS version FROM farebox_schema')
-  return Number(rows[0]?.version)
+  return newestVersion(client)
 }
 
 /**
@@ -24,16 +23,20 @@ export async function migrate(client: ClientBase): Promise<void> {
   await client.query('BEGIN')
   await client.query(`SET LOCAL statement_timeout = ${MIGRATION_MS}`)
   await client.query(patient(`SELECT pg_advisory_xact_lock(${LOCK_ID})`))
-  const version = await schemaVersion(client)
+  // Looks for the table anew; a question for its name could still be answered from before the wait.
+  await client.query('CREATE TABLE IF NOT EXISTS farebox_schema (version INTEGER PRIMARY KEY)')
+  const version = await newestVersion(client)
   const missing = POSTGRES_MIGRATIONS.slice(version)
-  if (version === 0) {
-    await client.query('CREATE TABLE farebox_schema (version INTEGER PRIMARY KEY)')
-  }
   for (const [index, sql] of missing.entries()) {
     await client.query(patient(sql))
     await client.query('INSERT INTO farebox_schema VALUES ($1)', [version + index + 1])
   }
   await client.query('COMMIT')
+}
+
+async function newestVersion(client: ClientBase): Promise<number> {
+  const { rows } = await client.query('SELECT max(version) AS version FROM farebox_schema')
+  return Number(rows[0]?.version)
 }
 
 /** pg gives up waiting for an answer by this, whatever the server was told. */

@@ -107,12 +107,18 @@ interface DecodedUrl {
   readonly searchParams: URLSearchParams
 }
 
+/** Stands where a user has no host behind it, which only the standard for web pages forbids. */
+const NO_HOST = 'no-host.invalid'
+
 function readUrl(text: string): DecodedUrl | null {
-  if (!/^postgres(ql)?:\/\//.test(text) || !URL.canParse(text)) return null
-  const url = new URL(text)
+  const whole = text.replace(/^(\w+:\/\/[^/?#]*@)(?=[/?]|$)/, `$1${NO_HOST}`)
+  if (!/^postgres(ql)?:\/\//.test(whole) || !URL.canParse(whole)) return null
+  const url = new URL(whole)
   try {
+    const hostname = decodeURIComponent(url.hostname).replace(/^\[(.*)\]$/, '$1')
+    if (hostname.includes(',')) return null
     return {
-      hostname: decodeURIComponent(url.hostname).replace(/^\[(.*)\]$/, '$1'),
+      hostname: hostname === NO_HOST ? '' : hostname,
       port: url.port === '' ? undefined : Number(url.port),
       user: decodedOrAbsent(url.username),
       password: decodedOrAbsent(url.password),

@@ -36,7 +36,7 @@ export interface PostgresLedgerOptions {
   readonly waitingMax?: number
   /** How long a connection may take to open. Default 3,000. */
   readonly connectTimeoutMs?: number
-  /** How long a statement may take, and how long a call may wait for a connection. Default 5,000. */
+  /** How long a statement may take, and a call wait for a connection. Default 5,000. */
   readonly statementTimeoutMs?: number
 }
 

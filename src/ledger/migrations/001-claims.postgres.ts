@@ -66,7 +66,8 @@ CREATE TABLE farebox_claim_counts (
 
 INSERT INTO farebox_claim_counts (shard) SELECT generate_series(0, 255);
 
-CREATE FUNCTION farebox_count_insert() RETURNS trigger LANGUAGE plpgsql AS $body$
+CREATE FUNCTION farebox_count_insert() RETURNS trigger LANGUAGE plpgsql
+  SET search_path FROM CURRENT AS $body$
 BEGIN
   UPDATE farebox_claim_counts SET
     forwarded = forwarded + (NEW.state = 'forwarded')::int,
@@ -79,7 +80,8 @@ BEGIN
   RETURN NULL;
 END $body$;
 
-CREATE FUNCTION farebox_count_update() RETURNS trigger LANGUAGE plpgsql AS $body$
+CREATE FUNCTION farebox_count_update() RETURNS trigger LANGUAGE plpgsql
+  SET search_path FROM CURRENT AS $body$
 BEGIN
   UPDATE farebox_claim_counts SET
     forwarded = forwarded + (NEW.state = 'forwarded')::int - (OLD.state = 'forwarded')::int,
@@ -92,7 +94,8 @@ BEGIN
   RETURN NULL;
 END $body$;
 
-CREATE FUNCTION farebox_count_delete() RETURNS trigger LANGUAGE plpgsql AS $body$
+CREATE FUNCTION farebox_count_delete() RETURNS trigger LANGUAGE plpgsql
+  SET search_path FROM CURRENT AS $body$
 BEGIN
   UPDATE farebox_claim_counts SET
     forwarded = forwarded - (SELECT count(*) FROM gone WHERE state = 'forwarded'),

@@ -1,4 +1,4 @@
 import { CLAIMS } from './001-claims.postgres.ts'
 
-/** In order: a schema's version is how many of them a database has had. Never edit a shipped one. */
+/** In order: a schema's version is how many of them it has had. Never edit one that shipped. */
 export const POSTGRES_MIGRATIONS: readonly string[] = [CLAIMS]
