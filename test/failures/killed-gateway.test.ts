@@ -68,7 +68,8 @@ test.each<[string, boolean]>([
     letHoldsRunOut()
 
     const next = await startChild()
-    await expect.poll(states, { timeout: 8_000 }).toEqual(['settled'])
+    await next.resolved
+    expect(states()).toEqual(['settled'])
     // A payment is for one origin, and this gateway listens on another port.
     const { host } = new URL(target)
     expect(await statusOf(`${next.url}/v1/weather/paris`, host, payment)).toBe(200)
@@ -86,18 +87,27 @@ function letHoldsRunOut(): void {
   database.close()
 }
 
-async function startChild(): Promise<{ readonly url: string; stop(): Promise<void> }> {
+interface Child {
+  readonly url: string
+  /** Resolves when the resolver has finished a payment. */
+  readonly resolved: Promise<void>
+  stop(): Promise<void>
+}
+
+async function startChild(): Promise<Child> {
   const { child, stop } = spawnTied(process.execPath, [MAIN, 'start', '-c', configFile])
   running.push({ stop })
   if (child.stdout === null || child.stderr === null) throw new Error('The child has no pipes.')
   child.stderr.resume()
   const listening = Promise.withResolvers<string>()
+  const resolved = Promise.withResolvers<void>()
   createInterface({ input: child.stdout }).on('line', line => {
     const { msg, url } = JSON.parse(line)
     if (msg === 'listening') listening.resolve(url)
+    if (msg === 'settlement resolved') resolved.resolve()
   })
   child.once('close', () => listening.reject(new Error('The gateway ended.')))
-  return { url: await listening.promise, stop }
+  return { url: await listening.promise, resolved: resolved.promise, stop }
 }
 
 function statusOf(target: string, host: string, payment: string): Promise<number | undefined> {

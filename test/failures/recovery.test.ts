@@ -85,6 +85,8 @@ const resolved = (): unknown[] =>
   gateway.logs
     .filter(({ msg }) => msg === 'settlement resolved')
     .map(({ outcome, reason }) => `${outcome}: ${reason}`)
+/** Said last of all, when the payment may be used again. */
+const ends = (how: string) => expect.poll(resolved, { timeout: 8_000, interval: 20 }).toEqual([how])
 const becomes = (...expected: string[]) =>
   expect.poll(states, { timeout: 8_000, interval: 20 }).toEqual(expected)
 
@@ -120,8 +122,7 @@ describe('a settle whose answer is lost', () => {
       const payment = await signFor(world.chain, url)
       faults = [landsUnheard]
       await expectPending(await pay(url, payment))
-      await becomes('settled')
-      expect(resolved()).toEqual(['settled: chain_proved'])
+      await ends('settled: chain_proved')
       expect(world.facilitator.calls.settle).toHaveLength(1)
       await expectRedeemed(payment)
     },
@@ -133,7 +134,7 @@ describe('a settle whose answer is lost', () => {
     await expectPending(await pay(url, payment))
     await gateway.write(weatherYaml(world, topOf(2)).replace('$0.001', '$0.002'))
     expect((await gateway.reload()).kind).toBe('reloaded')
-    await becomes('settled')
+    await ends('settled: chain_proved')
     const [first, second, ...more] = world.facilitator.calls.settle.map(body =>
       JSON.stringify(body),
     )
@@ -153,7 +154,7 @@ describe('a settle whose answer is lost', () => {
     expect(JSON.stringify(gateway.logs)).not.toContain(node.url)
     await expectPending(await pay(url, payment))
     node.answer = () => null
-    await becomes('settled')
+    await ends('settled: chain_proved')
     await expectRedeemed(payment)
   })
 })
@@ -170,7 +171,7 @@ describe('a settlement that is pending', () => {
     } finally {
       await control.setAutomine(true)
     }
-    await becomes('settled')
+    await ends('settled: chain_proved')
     expect(world.facilitator.calls.settle).toHaveLength(1)
     await expectRedeemed(payment)
   })
@@ -187,7 +188,7 @@ describe('a facilitator that lies', () => {
       .toBeGreaterThan(1)
     await expectPending(await pay(url, payment))
     expect(await earned()).toBe(0n)
-    await becomes('settled')
+    await ends('settled: chain_proved')
     await expectRedeemed(payment)
   }, 15_000)
 })
@@ -207,8 +208,7 @@ describe('a payment that can no longer land', () => {
     await expect.poll(looks, { timeout: 5_000 }).toBeGreaterThan(before + 1)
     expect(states()).toEqual(['unknown'])
     await control.mine({ blocks: 2 })
-    await becomes('released')
-    expect(resolved()).toEqual(['released: cancelled'])
+    await ends('released: cancelled')
     const again = await pay(url, payment)
     expect(again.status).toBe(402)
     expect(await earned()).toBe(0n)
@@ -226,8 +226,7 @@ describe('a payment that can no longer land', () => {
     await expect.poll(looks, { timeout: 5_000 }).toBeGreaterThan(seen + 1)
     expect(states()).toEqual(['unknown'])
     await control.mine({ blocks: 2 })
-    await becomes('released')
-    expect(resolved()).toEqual(['released: expired_unused'])
+    await ends('released: expired_unused')
     faults = []
     expect((await pay(url, payment)).status).toBe(402)
     expect(await earned()).toBe(0n)
@@ -248,7 +247,7 @@ describe('a chain that is reorganised', () => {
       },
     ]
     await expectPending(await pay(url, payment))
-    await becomes('settled')
+    await ends('settled: chain_proved')
     await expectRedeemed(payment)
   })
 })
@@ -264,8 +263,7 @@ describe('without a node', () => {
     const payment = await signFor(world.chain, url)
     faults = [lost]
     await expectPending(await pay(url, payment))
-    await becomes('settled')
-    expect(resolved()).toEqual(['settled: facilitator_proved'])
+    await ends('settled: facilitator_proved')
     await expectRedeemed(payment)
   })
 
