@@ -35,7 +35,7 @@ const PURE_LIBRARIES: Readonly<Record<string, readonly string[]>> = {
 /** Libraries that belong to one place, so that they can be replaced there. */
 const LIBRARY_HOMES: Readonly<Record<string, readonly string[]>> = {
   undici: ['src/upstream/', 'src/facilitator/http-client.ts', 'src/cli/pay/http.ts'],
-  'prom-client': ['src/observe/metrics.ts'],
+  'prom-client': ['src/observe/metrics.ts', 'src/observe/kept-metrics.ts'],
   pino: ['src/observe/log.ts'],
   yaml: ['src/config/', 'src/networks/data-file.ts'],
   commander: ['src/cli/'],
