@@ -1,5 +1,5 @@
 import type { Writable } from 'node:stream'
-import type { GatewayConfig } from './config/gateway-config.ts'
+import type { GatewayConfig, StoreConfig } from './config/gateway-config.ts'
 import { loadConfig } from './config/load.ts'
 import { formatProblem } from './config/problems.ts'
 import { watchConfig } from './config/watch.ts'
@@ -20,6 +20,7 @@ import { createClientAddressReader } from './http/client-address.ts'
 import type { ExchangeSettings } from './http/exchange.ts'
 import { type HttpServer, startHttpServer } from './http/server.ts'
 import type { Ledger } from './ledger/ledger.ts'
+import { openPostgresLedger } from './ledger/postgres.ts'
 import { openSqliteLedger } from './ledger/sqlite.ts'
 import { openChains } from './networks/chains.ts'
 import { createNetworkRegistry, type NetworkRegistry } from './networks/registry.ts'
@@ -72,7 +73,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
   const logger = createLogger({ destination: options.log ?? null })
   opened.defer(() => logger.close())
-  const ledger = await openSqliteLedger({ path: config.store.path, clock })
+  const ledger = await openLedger(config.store)
   opened.defer(() => ledger.close())
   const metrics = createMetrics({
     version: fareboxVersion(),
@@ -109,6 +110,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     reload,
     close: () => running.disposeAsync(),
   }
+}
+
+function openLedger(store: StoreConfig): Promise<Ledger> {
+  return store.kind === 'sqlite'
+    ? openSqliteLedger({ path: store.path, clock })
+    : openPostgresLedger({ url: store.url, clock })
 }
 
 const clock: Clock = () => unixMs(Date.now())

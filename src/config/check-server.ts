@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import ipaddr from 'ipaddr.js'
+import { parsePostgresUrl } from '../ledger/postgres-url.ts'
 import type { CheckContext } from './check-context.ts'
 import { baseOf, readHttpUrl } from './check-url.ts'
 import type { ListenAddress, ServerConfig, StoreConfig } from './gateway-config.ts'
@@ -66,13 +67,20 @@ function isEveryHost({ host }: ListenAddress): boolean {
 export function checkStore({ store }: Settings, context: CheckContext): StoreConfig {
   const times = { redeemableMs: store.redeemable, retentionMs: store.retention }
   const path = ['store', 'url']
+  if (/^postgres(ql)?:\/\//.test(store.url)) {
+    const parsed = parsePostgresUrl(store.url)
+    if (parsed.kind === 'problem') {
+      context.report(path, { message: parsed.message, cure: `${parsed.cure}.` })
+    }
+    return { kind: 'postgres', url: store.url, ...times }
+  }
   const [, file] = /^sqlite:(.+)$/s.exec(store.url) ?? []
   if (file === ':memory:') return { kind: 'sqlite', path: file, ...times }
   // Two slashes announce a host in a URL, and sqlite:data/x.db with them would name another file.
   const isFile = file !== undefined && !/^\/\/(?!\/)/.test(file) && !/[\0?#]/.test(file)
   if (isFile) return { kind: 'sqlite', path: resolve(context.directory, file), ...times }
   const cure =
-    'Write sqlite: and a path, like sqlite:./data/farebox.db or sqlite:/var/lib/farebox.db.'
+    'Write sqlite: and a path, like sqlite:./data/farebox.db, or postgres://user@host/database.'
   context.report(path, { message: 'is not a store that farebox knows', cure })
   return { kind: 'sqlite', path: ':memory:', ...times }
 }

@@ -44,10 +44,21 @@ export interface ServerLimits {
   readonly requestTimeoutMs: number
 }
 
-export interface StoreConfig {
-  readonly kind: 'sqlite'
-  /** File path, or ":memory:" (which survives nothing, for trying things out). */
-  readonly path: string
+export type StoreConfig = (
+  | {
+      readonly kind: 'sqlite'
+      /** File path, or ":memory:" (which survives nothing, for trying things out). */
+      readonly path: string
+    }
+  | {
+      readonly kind: 'postgres'
+      /** "postgres://…", password included: never logged. */
+      readonly url: string
+    }
+) &
+  StoreTimes
+
+export interface StoreTimes {
   /** How long after its settlement an undelivered payment may be redeemed. */
   readonly redeemableMs: number
   /** How long rows that are final are kept. */

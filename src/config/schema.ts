@@ -59,9 +59,13 @@ const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
 
 const storeFull = z.strictObject({
-  url: text(2048).prefault('sqlite:./data/farebox.db').meta({
-    description: 'sqlite: and a path from the directory of this file, or sqlite::memory:.',
-  }),
+  url: text(2048)
+    .prefault('sqlite:./data/farebox.db')
+    .meta({
+      description:
+        'sqlite: and a path from the directory of this file, sqlite::memory:, or postgres://… for ' +
+        'many gateways on one database.',
+    }),
   redeemable: duration({ min: 1000, max: 365 * DAY_MS })
     .prefault('24h')
     .meta({

@@ -187,7 +187,8 @@ describe('files', () => {
     expect(result).toMatchObject({ kind: 'loaded', files: [file, join(directory, 'key')] })
     if (result.kind !== 'loaded') return
     expect(result.config.upstreams[0]?.headers).toEqual({ 'x-key': 'Key se: cr{et} # 7' })
-    expect(result.config.store.path).toBe(join(directory, 'data/farebox.db'))
+    const path = join(directory, 'data/farebox.db')
+    expect(result.config.store).toMatchObject({ kind: 'sqlite', path })
   })
 
   it.each([

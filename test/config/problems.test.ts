@@ -160,7 +160,7 @@ describe('what makes no sense', () => {
     ['a range that is none', `${HEAD}${ROUTE}server: {trustedProxies: [¦10.0.0.0/33]}`],
     ['half an address', `${HEAD}${ROUTE}server: {trustedProxies: [¦10.1]}`],
     ['two listeners on one port', `${HEAD}${ROUTE}admin: {listen: ¦8402}`],
-    ['a store of another kind', `${HEAD}${ROUTE}store: ¦postgres://db`],
+    ['a store of another kind', `${HEAD}${ROUTE}store: ¦mysql://db`],
     ['a store with a host', `${HEAD}${ROUTE}store: ¦sqlite://data/x.db`],
     ['an origin with a path', `${HEAD}${ROUTE}cors: {origins: [¦https://a.example/]}`],
     ['an asterisk among origins', `${HEAD}${ROUTE}cors: {origins: [¦"*", https://a.example]}`],

@@ -27,13 +27,13 @@ export interface TestGateway extends Gateway {
 /** Starts a gateway on free ports. `yaml` is everything but listeners and store. */
 export async function startTestGateway(
   yaml: string,
-  options: { readonly watch?: boolean } = {},
+  options: { readonly watch?: boolean; readonly storeUrl?: string } = {},
 ): Promise<TestGateway> {
   const folder = await mkdtemp(join(tmpdir(), 'farebox-test-'))
   const configFile = join(folder, 'gateway.yaml')
   const storeFile = join(folder, 'farebox.db')
   const write = (text: string): Promise<void> =>
-    writeFile(configFile, `${fixedPart(storeFile)}\n${text}\n`)
+    writeFile(configFile, `${fixedPart(options.storeUrl ?? `sqlite:${storeFile}`)}\n${text}\n`)
   await write(yaml)
   const logs: Record<string, unknown>[] = []
   const gateway = await startGateway({ configFile, log: collectLines(logs), ...options })
@@ -46,10 +46,10 @@ export async function startTestGateway(
   return { ...parts, [Symbol.asyncDispose]: close }
 }
 
-function fixedPart(storeFile: string): string {
+function fixedPart(storeUrl: string): string {
   return `version: 1
 admin: {listen: 127.0.0.1:0}
-store: {url: "sqlite:${storeFile}"}`
+store: {url: "${storeUrl}"}`
 }
 
 function collectLines(lines: Record<string, unknown>[]): Writable {

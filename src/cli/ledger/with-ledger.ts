@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import type { GatewayConfig, StoreConfig } from '../../config/gateway-config.ts'
 import { loadConfig } from '../../config/load.ts'
 import type { Ledger } from '../../ledger/ledger.ts'
+import { openPostgresLedger } from '../../ledger/postgres.ts'
 import { openSqliteLedger } from '../../ledger/sqlite.ts'
 import type { ExitCode } from '../exit-code.ts'
 import { type Failed, usageFailure } from '../failure.ts'
@@ -56,6 +57,8 @@ async function openLedger(store: StoreConfig): Promise<Opened> {
       if (missing !== null) return missing
       return { kind: 'opened', ledger: await openSqliteLedger({ path: store.path }) }
     }
+    case 'postgres':
+      return { kind: 'opened', ledger: await openPostgresLedger({ url: store.url }) }
   }
 }
 
