@@ -1,6 +1,6 @@
-import { existsSync, mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
+import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { SQLITE_MIGRATIONS } from './migrations/sqlite.ts'
 import { CallRefused, SqliteClaims } from './sqlite-claims.ts'
 import { type Diagnosis, diagnose } from './sqlite-errors.ts'
@@ -16,10 +16,18 @@ const IN_MEMORY = ':memory:'
 /** Between two tries to change the journal mode, which does not wait for locks by itself. */
 const MODE_RETRY_MS = 10
 
+interface Connection {
+  readonly db: DatabaseSync
+  readonly claims: SqliteClaims
+  readonly schemaVersion: StatementSync
+  /** Which file it is, whatever its name; null in memory. */
+  readonly file: string | null
+}
+
 /** The worker's connection: opens it, runs batches on it, and replaces it when it went bad. */
 export class SqliteDatabase {
   readonly #options: SqliteWorkerOptions
-  #connection: { readonly db: DatabaseSync; readonly claims: SqliteClaims } | null = null
+  #connection: Connection | null = null
   #givenUp: SqliteFailure | null = null
 
   constructor(options: SqliteWorkerOptions) {
@@ -47,8 +55,11 @@ export class SqliteDatabase {
   run(batch: readonly SqliteCall[]): SqliteReply {
     if (this.#givenUp !== null) return { kind: 'not-committed', failure: this.#givenUp }
     try {
-      const { db, claims } = this.#connection ?? this.#connect(proveDurable)
+      const connection = this.#connection ?? this.#connect(proveDurable)
+      const { db, claims } = connection
+      refuseAnotherFile(connection, this.#options.path)
       db.exec(batch.every(onlyReads) ? 'BEGIN' : 'BEGIN IMMEDIATE')
+      refuseAnotherSchema(connection, this.#options.path)
       const reply = this.#performAll(claims, batch)
       db.exec('COMMIT')
       return reply
@@ -59,9 +70,11 @@ export class SqliteDatabase {
 
   /** Moves what the write-ahead log holds into the file, and closes it. */
   close(): void {
-    const db = this.#connection?.db
+    const connection = this.#connection
     this.#connection = null
-    if (db === undefined) return
+    if (connection === null) return
+    const { db } = connection
+    rescue(connection, this.#options.path)
     try {
       db.exec('PRAGMA wal_checkpoint(TRUNCATE)')
     } catch {
@@ -101,7 +114,12 @@ export class SqliteDatabase {
       useWriteAheadLog(db, lockWaitMs)
       db.exec('PRAGMA synchronous = FULL')
       prepare(db, path)
-      this.#connection = { db, claims: new SqliteClaims(db) }
+      this.#connection = {
+        db,
+        claims: new SqliteClaims(db),
+        schemaVersion: db.prepare('PRAGMA user_version'),
+        file: path === IN_MEMORY ? null : fileAt(path),
+      }
       return this.#connection
     } catch (error) {
       closeQuietly(db)
@@ -110,6 +128,9 @@ export class SqliteDatabase {
   }
 
   #recover(error: unknown): SqliteReply {
+    if (error instanceof Estranged && this.#rolledBack()) {
+      return { kind: 'not-committed', failure: error.failure }
+    }
     const { remedy, failure } = diagnoseBatch(error, this.#options.path)
     // A database in memory is gone with its connection: an empty one would forget what was used.
     const lost = remedy === 'reopen' && this.#options.path === IN_MEMORY
@@ -143,6 +164,54 @@ class NewerSchema extends Error {
   constructor(found: number) {
     super('newer schema')
     this.found = found
+  }
+}
+
+/**
+ * The file belongs to somebody else now. The connection is kept: without a name, what it has
+ * written is to be found nowhere else.
+ */
+class Estranged extends Error {
+  readonly failure: SqliteFailure
+
+  constructor(message: string, fix: string) {
+    super(message)
+    this.failure = { kind: 'unavailable', message, fix }
+  }
+}
+
+function refuseAnotherFile({ file }: Connection, path: string): void {
+  if (file === null || fileAt(path) === file) return
+  throw new Estranged(
+    `The ledger's database "${path}" was removed or replaced while farebox ran.`,
+    'Put the file back, or stop farebox: it saves what it has as FILE.rescued for you to rename.',
+  )
+}
+
+/** Must run inside a transaction: a newer farebox may migrate at any moment. */
+function refuseAnotherSchema({ schemaVersion: version }: Connection, path: string): void {
+  const found = Number(version.get()?.['user_version'])
+  const known = SQLITE_MIGRATIONS.length
+  if (found <= known) return
+  throw new Estranged(
+    `"${path}" was given schema version ${found} while farebox ran, which knows up to ${known}.`,
+    'Stop this farebox: the version that wrote the file, or a later one, has to go on.',
+  )
+}
+
+/** Device and number of the file that has this name; empty when none has. */
+function fileAt(path: string): string {
+  const found = statSync(path, { bigint: true, throwIfNoEntry: false })
+  return found === undefined ? '' : `${found.dev}:${found.ino}`
+}
+
+/** A file without a name is gone once it is closed. */
+function rescue({ db, file }: Connection, path: string): void {
+  if (file === null || fileAt(path) === file) return
+  try {
+    db.prepare('VACUUM INTO ?').run(`${path}.rescued`)
+  } catch {
+    // An earlier rescue is there, or the disk refuses: nothing more can be done.
   }
 }
 
