@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { atomicAmount } from '../../src/core/amount.ts'
 import { unixMs } from '../../src/core/time.ts'
-import type { ClaimId, ClaimState, Ledger } from '../../src/ledger/ledger.ts'
+import { type ClaimId, type ClaimState, claimId, type Ledger } from '../../src/ledger/ledger.ts'
 import {
   type ClaimDetails,
   claimed,
@@ -88,6 +88,20 @@ export function runLedgerContract(
       await claimedAs('released', ledger, request())
       const lineUp = Array.from({ length: CALLERS }, () => ledger.claim(request()))
       expect(tally(await Promise.all(lineUp))).toEqual({ claimed: 1, 'in-progress': CALLERS - 1 })
+    })
+
+    it('lets a late request settle or another take over from it, never both', async () => {
+      const other = await openAgain()
+      const keys = Array.from({ length: CALLERS }, (_, index) => `key ${index}`)
+      const ids = await Promise.all(keys.map(key => claimed(ledger, request({ key }))))
+      time.advance(HOLD_MS)
+      const races = keys.map(async (key, index) => {
+        const late = ledger.markSettling(ids[index] ?? claimId(0))
+        const [settling, taken] = await Promise.allSettled([late, other.claim(request({ key }))])
+        const tookOver = taken.status === 'fulfilled' && taken.value.kind === 'claimed'
+        return settling.status === 'fulfilled' ? !tookOver : tookOver
+      })
+      expect(await Promise.all(races)).toEqual(keys.map(() => true))
     })
 
     it('redeems one settled payment once, however many ask at the same time', async () => {

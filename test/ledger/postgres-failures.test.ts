@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { createServer, type Server, type Socket } from 'node:net'
+import { connect, createServer, type Server, type Socket } from 'node:net'
 import { Client } from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { unixMs } from '../../src/core/time.ts'
@@ -61,6 +61,30 @@ async function lockClaims(): Promise<() => Promise<void>> {
 async function waitingForLock(count = 1): Promise<void> {
   const sql = "SELECT count(*)::int AS waiting FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
   await expect.poll(async () => (await server.query(sql))[0]?.['waiting'], SOON).toBe(count)
+}
+
+/** A way to the server on which, once cut, what is connected gets no answer any more. */
+async function cuttableLine(serverPort: number) {
+  const sockets: Socket[] = []
+  const line = createServer(near => {
+    const far = connect(serverPort, '127.0.0.1')
+    sockets.push(near, far)
+    near.pipe(far).pipe(near)
+    for (const socket of [near, far]) socket.on('error', () => undefined)
+  })
+  line.listen(0, '127.0.0.1')
+  await once(line, 'listening')
+  const address = line.address()
+  return {
+    port: typeof address === 'object' ? address?.port : undefined,
+    cut() {
+      for (const socket of sockets) socket.unpipe().pause()
+    },
+    close() {
+      for (const socket of sockets) socket.destroy()
+      line.close()
+    },
+  }
 }
 
 async function kindOf(outcome: Promise<{ readonly kind: string }>): Promise<string> {
@@ -126,7 +150,7 @@ describe('a database that goes away', () => {
     await lockClaims()
     const underWay = errorOf(ledger.claim(request('under way')))
     await waitingForLock()
-    await server.stop()
+    await server.crash()
     try {
       expect(await underWay).toMatchObject(UNAVAILABLE)
       expect(await errorOf(ledger.claim(request('while it is away')))).toMatchObject(UNAVAILABLE)
@@ -150,6 +174,21 @@ describe('a database that goes away', () => {
     expect(tally(await Promise.all(more))).toEqual({ claimed: 3 })
   })
 
+  it('is not waited for on each connection that it left half open', async () => {
+    const url = await emptyUrl()
+    const line = await cuttableLine(server.port)
+    const ledger = await open(url.replace(`:${server.port}`, `:${line.port}`), {
+      ...{ connectionsMax: 4, statementTimeoutMs: 20 },
+    })
+    await Promise.all(['a', 'b', 'c', 'd'].map(key => claimed(ledger, request(key))))
+    line.cut()
+    await expect(ledger.claim(request('e'))).rejects.toMatchObject(UNAVAILABLE)
+    const more = ['f', 'g', 'h'].map(key => ledger.claim(request(key)))
+    expect(tally(await Promise.all(more))).toEqual({ claimed: 3 })
+    await ledger.close()
+    line.close()
+  })
+
   it('is not replaced by an empty one, which would have forgotten every payment', async () => {
     const ledger = await open(await emptyUrl())
     await claimed(ledger, request('a'))
@@ -157,6 +196,7 @@ describe('a database that goes away', () => {
     const lost = { ...UNAVAILABLE, message: expect.stringContaining('lost') }
     await expect(ledger.claim(request('a'))).rejects.toMatchObject(lost)
     await server.stop()
+    await errorOf(ledger.claim(request('a')))
     await server.start()
     await expect
       .poll(async () => (await errorOf(ledger.claim(request('a')))).message, SOON)
