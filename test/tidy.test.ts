@@ -41,6 +41,7 @@ const LIBRARY_HOMES: Readonly<Record<string, readonly string[]>> = {
   commander: ['src/cli/'],
   '@clack/prompts': ['src/cli/'],
   'node:sqlite': ['src/ledger/'],
+  pg: ['src/ledger/'],
   'node:http': ['src/http/', 'src/cli/'],
 }
 
