@@ -19,7 +19,9 @@ export async function forwardFree(visit: Visit, route: Route, target: string): P
 /** Forwards a paid request. The upstream learns who paid from headers that clients cannot set. */
 export function forwardPaid(purchase: Purchase): Promise<UpstreamOutcome> {
   const { visit, route, target, payment, body } = purchase
-  const { amount, decimals, symbol } = payment.offer
+  const { decimals, symbol } = payment.offer
+  // What was taken, where a payment is redeemed: the price may be another by now.
+  const amount = visit.receipt?.amount ?? payment.offer.amount
   const addedHeaders = [
     'Farebox-Payer',
     payment.payer,

@@ -119,7 +119,9 @@ function readWithoutOffer(
     v1Network: null,
   }
   const transfer = TRANSFER_METHODS[offer.transferMethod].read(payload, offer)
-  return transfer === null ? null : toPayment(presented, { offer, transfer, circumstances })
+  // What was signed decides, not what is said beside it: the upstream hears of both.
+  if (transfer === null || refuteTerms(transfer, offer) !== null) return null
+  return toPayment(presented, { offer, transfer, circumstances })
 }
 
 function refute(
@@ -127,8 +129,21 @@ function refute(
   offer: Offer,
   circumstances: Circumstances,
 ): RefusalReason | null {
-  const { requirements } = offer
   const { nowSeconds, headroomSeconds } = circumstances
+  const reason = refuteTerms(transfer, offer)
+  if (reason !== null) return reason
+  if (transfer.validAfter > BigInt(nowSeconds)) {
+    return 'invalid_exact_evm_payload_authorization_valid_after'
+  }
+  if (transfer.validBefore < BigInt(nowSeconds + headroomSeconds)) {
+    return 'invalid_exact_evm_payload_authorization_valid_before'
+  }
+  return null
+}
+
+/** Whether what was signed is what the offer asks for: receiver, token and amount. */
+function refuteTerms(transfer: SignedTransfer, offer: Offer): RefusalReason | null {
+  const { requirements } = offer
   if (transfer.payTo !== requirements.payTo.toLowerCase()) {
     return 'invalid_exact_evm_payload_recipient_mismatch'
   }
@@ -136,12 +151,6 @@ function refute(
     return 'invalid_payment_requirements'
   }
   if (transfer.amount !== offer.amount) return 'invalid_exact_evm_payload_authorization_value'
-  if (transfer.validAfter > BigInt(nowSeconds)) {
-    return 'invalid_exact_evm_payload_authorization_valid_after'
-  }
-  if (transfer.validBefore < BigInt(nowSeconds + headroomSeconds)) {
-    return 'invalid_exact_evm_payload_authorization_valid_before'
-  }
   return null
 }
 

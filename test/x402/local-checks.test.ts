@@ -135,6 +135,13 @@ test.each([
   })
 })
 
+test.each([
+  ['another amount', accept({ amount: '1000000' })],
+  ['another receiver', accept({ payTo: stranger })],
+])('a refused payment that says %s than it signed has nothing to look up', (_, payload) => {
+  expect(check(payload, [])).toMatchObject({ kind: 'refused' })
+})
+
 test('without an offer there is nothing to pay', () => {
   expect(check(signed, [])).toMatchObject({ reason: 'invalid_network' })
 })
