@@ -26,7 +26,8 @@ difference. docs/ledger.md explains all of them.
 Exit codes:
   0  everything was compared, and nothing differs
   1  at least one difference
-  2  wrong usage, or a network that could not be compared: no node is configured, or none answers
+  2  wrong usage, a ledger that cannot be read, or a network that could not be compared: no node is
+     configured, or none answers
 `
 
 export function registerLedger(program: Command, surroundings: Surroundings): void {

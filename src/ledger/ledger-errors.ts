@@ -25,6 +25,29 @@ export class LedgerValueError extends FareboxError {
   }
 }
 
+/** There is no ledger where one was to be read. */
+export class LedgerMissingError extends FareboxError {
+  readonly code = 'no_ledger'
+
+  /** @param what Continues "There is nothing to read: ". */
+  constructor(what: string) {
+    super(`There is nothing to read: ${what}.`, {
+      fix: 'Check store.url and the -c file: the gateway makes the ledger when it first starts.',
+    })
+  }
+}
+
+/** The ledger to be read is an older farebox's, and reading it must not change it. */
+export class LedgerOlderError extends FareboxError {
+  readonly code = 'ledger_schema_older'
+
+  constructor(name: string, { found, known }: { found: number; known: number }) {
+    super(`"${name}" has schema version ${found}; this farebox reads version ${known}.`, {
+      fix: 'Read it with the farebox that wrote it; or start this one, which brings it up to date.',
+    })
+  }
+}
+
 /** The file was written by a newer farebox, whose rows this one could misread. */
 export class LedgerSchemaError extends FareboxError {
   readonly code = 'ledger_schema_newer'

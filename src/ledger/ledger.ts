@@ -207,3 +207,6 @@ export interface Ledger {
   /** Finishes what was asked, then closes. */
   close(): Promise<void>
 }
+
+/** What reports may do. Such a ledger is opened without a right to write. */
+export type LedgerReader = Pick<Ledger, 'list' | 'countByState' | 'close'>

@@ -104,6 +104,12 @@ export function diagnose(error: unknown, path: string): Diagnosis {
   }
 }
 
+/** Whether SQLite did not even get to read: a file is missing, or may not be read or made. */
+export function isNotOpened(error: unknown): boolean {
+  const code = resultCode(error)
+  return code === CANTOPEN || code === READONLY
+}
+
 function resultCode(error: unknown): number | null {
   if (!(error instanceof Error) || !('errcode' in error)) return null
   return typeof error.errcode === 'number' ? error.errcode & 0xff : null

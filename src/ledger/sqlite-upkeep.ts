@@ -1,8 +1,9 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
-import { ABANDONED, ledgerRow, number, stateOf, unresolvedClaim } from './claim-row.ts'
+import { ABANDONED, unresolvedClaim } from './claim-row.ts'
 import { forgettableBefore } from './claim-rules.ts'
 import type { ClaimState, LedgerRow, UnresolvedClaim } from './ledger.ts'
 import type { UpkeepCall } from './sqlite-protocol.ts'
+import { SqliteReports } from './sqlite-reports.ts'
 
 /** Repeats the condition of the index that holds only these rows: SQLite uses it only then. */
 const UNFINISHED = "state NOT IN ('delivered', 'released')"
@@ -18,9 +19,7 @@ export class SqliteUpkeep {
   readonly #take: StatementSync
   readonly #abandon: StatementSync
   readonly #prune: StatementSync
-  readonly #list: StatementSync
-  readonly #listRecent: StatementSync
-  readonly #count: StatementSync
+  readonly #reports: SqliteReports
 
   constructor(db: DatabaseSync) {
     this.#take = db.prepare(
@@ -44,9 +43,7 @@ export class SqliteUpkeep {
          ORDER BY valid_before LIMIT ?4
        )`,
     )
-    this.#list = db.prepare(listing('+created_at'))
-    this.#listRecent = db.prepare(listing('created_at'))
-    this.#count = db.prepare('SELECT state, claims FROM claim_counts')
+    this.#reports = new SqliteReports(db)
   }
 
   perform(call: UpkeepCall): UpkeepAnswer {
@@ -63,32 +60,10 @@ export class SqliteUpkeep {
         const expired = forgettableBefore(olderThan, now)
         return Number(this.#prune.run(expired, olderThan, now, limit).changes)
       }
-      case 'list': {
-        const [, ...filters] = call
-        const [, since] = filters
-        const list = since > 0 ? this.#listRecent : this.#list
-        return list.all(...filters).map(ledgerRow)
-      }
+      case 'list':
+        return this.#reports.list(call)
       case 'count':
-        return this.#countByState()
+        return this.#reports.countByState()
     }
   }
-
-  #countByState(): Readonly<Record<ClaimState, number>> {
-    const counts = { forwarded: 0, settling: 0, settled: 0, delivered: 0, released: 0, unknown: 0 }
-    for (const row of this.#count.all()) counts[stateOf(row)] = number(row, 'claims')
-    return counts
-  }
-}
-
-/**
- * @param createdAt With a plus sign, SQLite walks by id and sorts nothing: right for every row
- *   there is. Without, it goes by time: right for the last hour of a year.
- */
-function listing(createdAt: 'created_at' | '+created_at'): string {
-  return `SELECT * FROM claims
-    WHERE id > ?1 AND ${createdAt} >= ?2 AND ${createdAt} < ?3
-      AND (?4 IS NULL OR route = ?4) AND (?5 IS NULL OR payer = ?5)
-      AND (?6 IS NULL OR state IN (SELECT value FROM json_each(?6)))
-    ORDER BY id LIMIT ?7`
 }

@@ -25,6 +25,7 @@ import type {
   SqliteRequest,
   SqliteWorkerOptions,
 } from './sqlite-protocol.ts'
+import { listCall } from './sqlite-reports.ts'
 
 export interface SqliteLedgerOptions {
   /** File, created with its directory where missing; or ":memory:", which survives nothing. */
@@ -163,11 +164,7 @@ class SqliteLedger implements Ledger {
   }
 
   async list(query: LedgerQuery): Promise<readonly LedgerRow[]> {
-    const { after = 0, since = 0, until = Number.MAX_SAFE_INTEGER, route = null } = query
-    const { payer = null, states } = query
-    const chosen = states === undefined ? null : JSON.stringify(states)
-    const limit = checkedLimit(query.limit)
-    return this.#submit(['list', after, since, until, route, payer, chosen, limit])
+    return this.#submit(listCall(query))
   }
 
   countByState(): Promise<Readonly<Record<ClaimState, number>>> {

@@ -1,6 +1,6 @@
 import type { NetworkId } from '../../core/payment.ts'
 import type { Clock } from '../../core/time.ts'
-import type { Ledger, LedgerRow } from '../../ledger/ledger.ts'
+import type { LedgerReader, LedgerRow } from '../../ledger/ledger.ts'
 import {
   type ChainReader,
   ChainUnavailableError,
@@ -53,7 +53,7 @@ export interface NetworkReaders {
 }
 
 export interface CompareParts {
-  readonly ledger: Pick<Ledger, 'list'>
+  readonly ledger: Pick<LedgerReader, 'list'>
   /** Null where the configuration names no node. */
   readers(network: NetworkId): NetworkReaders | null
   readonly clock: Clock

@@ -1,7 +1,7 @@
 import { createWriteStream } from 'node:fs'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import type { Ledger } from '../../ledger/ledger.ts'
+import type { LedgerReader } from '../../ledger/ledger.ts'
 import type { Network } from '../../networks/registry.ts'
 import { EXIT_FAILED, EXIT_OK, type ExitCode } from '../exit-code.ts'
 import { type Failed, failed } from '../failure.ts'
@@ -47,7 +47,7 @@ export async function exportRows(
 
 /** Rows as they are printed, a page at a time. */
 export async function* exportPages(
-  ledger: Pick<Ledger, 'list'>,
+  ledger: Pick<LedgerReader, 'list'>,
   filters: Filters,
   { networks, limit }: { readonly networks: readonly Network[]; readonly limit: number },
 ): AsyncGenerator<readonly Entry[]> {

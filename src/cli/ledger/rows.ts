@@ -1,11 +1,11 @@
 import { unixMs } from '../../core/time.ts'
-import { claimId, type Ledger, type LedgerRow } from '../../ledger/ledger.ts'
+import { claimId, type LedgerReader, type LedgerRow } from '../../ledger/ledger.ts'
 import type { Filters } from './filters.ts'
 
 /** A row may carry some kilobytes of payload, and a page is held whole. */
 const PAGE_ROWS = 500
 
-type Reader = Pick<Ledger, 'list'>
+type Reader = Pick<LedgerReader, 'list'>
 
 /**
  * All rows that pass, by id, a page at a time; the next page is read when it is asked for.

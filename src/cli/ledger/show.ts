@@ -1,4 +1,4 @@
-import type { Ledger, LedgerRow } from '../../ledger/ledger.ts'
+import type { LedgerReader, LedgerRow } from '../../ledger/ledger.ts'
 import { EXIT_FAILED, EXIT_OK, type ExitCode } from '../exit-code.ts'
 import { type Failed, failed } from '../failure.ts'
 import { foreignText } from '../foreign-text.ts'
@@ -38,7 +38,7 @@ export async function showRow(
 }
 
 /** A transaction may have paid for several rows. */
-async function* rowsNamed(ledger: Ledger, wanted: string): AsyncGenerator<LedgerRow> {
+async function* rowsNamed(ledger: LedgerReader, wanted: string): AsyncGenerator<LedgerRow> {
   if (/^\d{1,15}$/.test(wanted)) {
     const row = await rowById(ledger, Number(wanted))
     if (row !== null) yield row

@@ -1,11 +1,11 @@
-import { existsSync } from 'node:fs'
 import type { GatewayConfig, StoreConfig } from '../../config/gateway-config.ts'
 import { loadConfig } from '../../config/load.ts'
-import type { Ledger } from '../../ledger/ledger.ts'
-import { openPostgresLedger } from '../../ledger/postgres.ts'
-import { openSqliteLedger } from '../../ledger/sqlite.ts'
-import type { ExitCode } from '../exit-code.ts'
-import { type Failed, usageFailure } from '../failure.ts'
+import { FareboxError } from '../../errors.ts'
+import type { LedgerReader } from '../../ledger/ledger.ts'
+import { openPostgresReader } from '../../ledger/postgres-reader.ts'
+import { openSqliteReader } from '../../ledger/sqlite-reader.ts'
+import { EXIT_USAGE, type ExitCode } from '../exit-code.ts'
+import { type Failed, failed, failureFrom, usageFailure } from '../failure.ts'
 import type { Output } from '../output.ts'
 import { problemsText } from '../problems-text.ts'
 
@@ -13,7 +13,7 @@ import { problemsText } from '../problems-text.ts'
 export interface LedgerPlace {
   readonly output: Output
   readonly config: GatewayConfig
-  readonly ledger: Ledger
+  readonly ledger: LedgerReader
 }
 
 export interface Invalid {
@@ -21,10 +21,10 @@ export interface Invalid {
 }
 
 /**
- * Opens the ledger of a configuration, works with it and closes it.
+ * Opens the ledger of a configuration to read it, works with it and closes it.
  *
- * @returns What `work` returned. `invalid` when the file has problems: they are printed by then.
- * @throws StoreUnavailableError and LedgerSchemaError when the ledger cannot be opened.
+ * @returns What `work` returned; `failed` when there is no ledger that can be read. `invalid` when
+ *   the file has problems: they are printed by then.
  */
 export async function withLedger(
   file: string,
@@ -38,37 +38,20 @@ export async function withLedger(
     return { kind: 'invalid' }
   }
   const { config } = loaded
-  const opened = await openLedger(config.store)
-  if (opened.kind === 'failed') return opened
-  const { ledger } = opened
-  try {
-    return await work({ output, config, ledger })
-  } finally {
-    await ledger.close()
-  }
-}
-
-type Opened = { readonly kind: 'opened'; readonly ledger: Ledger } | Failed
-
-async function openLedger(store: StoreConfig): Promise<Opened> {
-  switch (store.kind) {
-    case 'sqlite': {
-      const missing = whyNoFile(store.path)
-      if (missing !== null) return missing
-      return { kind: 'opened', ledger: await openSqliteLedger({ path: store.path }) }
-    }
-    case 'postgres':
-      return { kind: 'opened', ledger: await openPostgresLedger({ url: store.url }) }
-  }
-}
-
-/** Opening a file that is not there would make one, and call every payment unknown. */
-function whyNoFile(path: string): Failed | null {
-  if (path === ':memory:') {
+  if (config.store.kind === 'sqlite' && config.store.path === ':memory:') {
     const fix = 'Give store.url a file, like sqlite:./data/farebox.db.'
     return usageFailure('no_ledger', 'store.url keeps the ledger in the memory of a gateway', fix)
   }
-  if (existsSync(path)) return null
-  const fix = 'Check store.url and the -c file: the gateway makes the ledger when it first starts.'
-  return usageFailure('no_ledger', `there is no ledger at ${path}`, fix)
+  try {
+    const ledger = await openReader(config.store)
+    return await work({ output, config, ledger }).finally(() => ledger.close())
+  } catch (error) {
+    if (!(error instanceof FareboxError)) throw error
+    // Not 1: that a ledger cannot be read says nothing of what is in it.
+    return failed({ ...failureFrom(error), exitCode: EXIT_USAGE })
+  }
+}
+
+function openReader(store: StoreConfig): Promise<LedgerReader> {
+  return store.kind === 'postgres' ? openPostgresReader(store) : openSqliteReader(store)
 }
