@@ -1,9 +1,7 @@
-import { createClient, http } from 'viem'
-import type { z } from 'zod'
 import { ChainUnavailableError } from './chain-reader.ts'
+import { type Ask, blockTag, connectNode, describeFailure, proveChain } from './evm-rpc.ts'
 import {
   blockAnswer,
-  chainIdAnswer,
   type FoundLog,
   logsAnswer,
   receiptAnswer,
@@ -35,13 +33,10 @@ export interface TransfersAsked {
   readonly to: bigint
 }
 
-const CALL_MS = 10_000
-const ANSWER_BYTES_MAX = 8 * 1024 * 1024
+const LIMITS = { callMs: 10_000, retries: 2 }
 /** Blocks that one question spans at first; a node that refuses gets smaller ones. */
 const SPAN_FIRST = 2_000n
 const SPAN_LEAST = 10n
-
-type Ask = <T>(method: string, params: readonly unknown[], answer: z.ZodType<T>) => Promise<T>
 
 /**
  * Every method rejects with `ChainUnavailableError` when no node answers or none can be trusted.
@@ -101,7 +96,7 @@ async function* searchTransfers(
   let begin = from
   while (begin <= to) {
     const end = begin + span - 1n < to ? begin + span - 1n : to
-    const range = { fromBlock: hex(begin), toBlock: hex(end) }
+    const range = { fromBlock: blockTag(begin), toBlock: blockTag(end) }
     try {
       const logs = await ask({ address: token, topics, ...range })
       yield* logs.filter(log => isTransferOf(token, log))
@@ -121,49 +116,18 @@ function isTransferOf(token: string, { address, topics, data }: FoundLog): boole
   return isShaped && address === token.toLowerCase()
 }
 
-function hex(block: bigint): string {
-  return `0x${block.toString(16)}`
-}
-
 /** Asked once which chain it serves: another one would call every payment missing. */
 function connect(network: Network, url: string): () => Promise<Ask> {
-  const client = createClient({
-    transport: http(url, {
-      retryCount: 2,
-      timeout: CALL_MS,
-      maxResponseBodySize: ANSWER_BYTES_MAX,
-      // Nobody else is told which payments are ours.
-      fetchOptions: { redirect: 'error' },
-    }),
-  })
-  // The methods and answers are ours to check; the client's types would do neither.
-  const request = client.request as (call: object) => Promise<unknown> // see above
-  const ask: Ask = async (method, params, answer) => {
-    const parsed = answer.safeParse(await request({ method, params }))
-    if (parsed.success) return parsed.data
-    throw new ImplausibleAnswer(`${method} was answered in another shape`)
-  }
-  const prove = async (): Promise<Ask> => {
-    const chainId = await ask('eth_chainId', [], chainIdAnswer)
-    if (network.id !== `eip155:${chainId}`) throw new ImplausibleAnswer('it serves another chain')
-    return ask
-  }
+  const ask = connectNode(url, LIMITS)
   let proven: Promise<Ask> | null = null
   return () => {
-    proven ??= prove().catch((error: unknown) => {
-      proven = null
-      throw error
-    })
+    proven ??= proveChain(network, ask).then(
+      () => ask,
+      (error: unknown) => {
+        proven = null
+        throw error
+      },
+    )
     return proven
   }
-}
-
-/** The node says something that cannot be. */
-class ImplausibleAnswer extends Error {}
-
-/** Only what we know to be ours: the library puts URLs, and nodes their own words, into errors. */
-function describeFailure(error: unknown): string {
-  if (error instanceof ImplausibleAnswer) return error.message
-  if (!(error instanceof Error)) return 'an unknown failure'
-  return /^[A-Za-z]{1,60}$/.test(error.name) ? error.name : 'Error'
 }

@@ -1,5 +1,5 @@
-import { createClient, encodeFunctionData, http, parseAbi } from 'viem'
-import type { z } from 'zod'
+import { encodeFunctionData, parseAbi } from 'viem'
+import { type Clock, unixMs } from '../core/time.ts'
 import {
   type ChainBlock,
   type ChainReader,
@@ -9,10 +9,18 @@ import {
   type LookHints,
   type SignedTransferOnChain,
 } from './chain-reader.ts'
+import { mostTelling, settlesIt } from './chain-views.ts'
+import {
+  type Ask,
+  blockTag,
+  connectNode,
+  describeFailure,
+  ImplausibleAnswer,
+  proveChain,
+} from './evm-rpc.ts'
 import { type EvmNode, findUse } from './evm-search.ts'
 import {
   blockAnswer,
-  chainIdAnswer,
   logsAnswer,
   receiptAnswer,
   transactionAnswer,
@@ -22,7 +30,6 @@ import {
 import { PERMIT2, placeOfNonce } from './permit2-proof.ts'
 import type { Network } from './registry.ts'
 
-const ANSWER_BYTES_MAX = 8 * 1024 * 1024
 /** Of one look at one node. */
 const CALLS_MAX = 120
 
@@ -31,6 +38,8 @@ export interface EvmChainOptions {
   readonly callMs?: number
   /** After how long a look asks a node nothing more. Default: so that it ends in time. */
   readonly lookMs?: number
+  /** Tells which nodes lag behind. Default: the machine's. */
+  readonly clock?: Clock
 }
 
 /** EIP-3009 `authorizationState`; Permit2 `ISignatureTransfer.nonceBitmap`. */
@@ -39,60 +48,49 @@ const NONCE_ABI = parseAbi([
   'function nonceBitmap(address owner, uint256 word) view returns (uint256)',
 ])
 
-type Ask = <T>(method: string, params: readonly unknown[], answer: z.ZodType<T>) => Promise<T>
-
 /**
- * Reads an EVM chain over JSON-RPC. Each look is answered by one node alone, so that what it says
- * fits together; the next node is asked when it fails.
+ * Reads an EVM chain over JSON-RPC. What one node says in one look fits together; the next node
+ * is asked when it fails, and when what it says is not enough to believe it alone.
  *
  * @param network Its `rpc` must not be empty. The URLs are never logged, nor is what a node says.
  */
 export function createEvmChain(network: Network, options: EvmChainOptions = {}): ChainReader {
   const { callMs = 3_000, lookMs = LOOK_MS_PER_NODE_MAX - callMs } = options
-  const clients = network.rpc.map(url =>
-    createClient({
-      transport: http(url, {
-        retryCount: 0,
-        timeout: callMs,
-        maxResponseBodySize: ANSWER_BYTES_MAX,
-        // Nobody else is told which payments are ours.
-        fetchOptions: { redirect: 'error' },
-      }),
-    }),
-  )
+  const { clock = () => unixMs(Date.now()) } = options
+  const nodes = network.rpc.map(url => connectNode(url, { callMs, retries: 0 }))
   // One that failed is not asked first again: its silence would cost every look its time-out.
   let first = 0
   return {
     async look(transfer, hints) {
+      const views: ChainView[] = []
       const failures: string[] = []
-      for (const client of [...clients.slice(first), ...clients.slice(0, first)]) {
-        // The methods and answers are ours to check; the client's types would do neither.
-        const request = client.request as (call: object) => Promise<unknown> // see above
-        const ask = createAsk(request, lookMs)
+      for (const node of [...nodes.slice(first), ...nodes.slice(0, first)]) {
         try {
-          return await lookAt(nodeOver(ask), transfer, { ...hints, network, ask })
+          const ask = limited(node, lookMs)
+          const view = await lookAt(nodeOver(ask), transfer, { ...hints, network, ask })
+          if (settlesIt(view, transfer, clock())) return view
+          views.push(view)
         } catch (error) {
           failures.push(describeFailure(error))
-          first = (clients.indexOf(client) + 1) % clients.length
+          if (views.length === 0) first = (nodes.indexOf(node) + 1) % nodes.length
         }
       }
-      throw new ChainUnavailableError(network.name, failures.join('; '))
+      return mostTelling(views) ?? failed(network, failures)
     },
   }
 }
 
-/** The node says something that cannot be. */
-class ImplausibleAnswer extends Error {}
+function failed({ name }: Network, failures: readonly string[]): never {
+  throw new ChainUnavailableError(name, failures.join('; '))
+}
 
-function createAsk(request: (call: object) => Promise<unknown>, lookMs: number): Ask {
+function limited(ask: Ask, lookMs: number): Ask {
   const endsAt = performance.now() + lookMs
   let callsLeft = CALLS_MAX
   return async (method, params, answer) => {
     if (callsLeft-- <= 0) throw new ImplausibleAnswer('more questions than one look may ask')
     if (performance.now() > endsAt) throw new ImplausibleAnswer(`no result in ${lookMs} ms`)
-    const parsed = answer.safeParse(await request({ method, params }))
-    if (parsed.success) return parsed.data
-    throw new ImplausibleAnswer(`${method} was answered in another shape`)
+    return ask(method, params, answer)
   }
 }
 
@@ -102,11 +100,7 @@ async function lookAt(
   hints: LookHints & { readonly network: Network; readonly ask: Ask },
 ): Promise<ChainView> {
   const { network, ask } = hints
-  const [chainId, latest] = await Promise.all([
-    ask('eth_chainId', [], chainIdAnswer),
-    node.block('latest'),
-  ])
-  if (network.id !== `eip155:${chainId}`) throw new ImplausibleAnswer('it serves another chain')
+  const [latest] = await Promise.all([node.block('latest'), proveChain(network, ask)])
   const [final, used] = await Promise.all([
     finalBlock(node, network, latest),
     isUsed(node, transfer, latest.number),
@@ -159,18 +153,4 @@ function nodeOver(ask: Ask): EvmNode {
     },
     word: (call, at) => ask('eth_call', [call, blockTag(at)], wordAnswer),
   }
-}
-
-function blockTag(at: bigint | 'latest' | 'finalized'): string {
-  return typeof at === 'bigint' ? `0x${at.toString(16)}` : at
-}
-
-/** Only what we know to be ours: the library puts URLs, and nodes their own words, into errors. */
-function describeFailure(error: unknown): string {
-  if (error instanceof ImplausibleAnswer) return error.message
-  if (!(error instanceof Error)) return 'an unknown failure'
-  const { status, code } = error as { status?: unknown; code?: unknown } // of viem's errors, maybe
-  const number = typeof status === 'number' ? status : typeof code === 'number' ? code : null
-  const name = /^[A-Za-z]{1,60}$/.test(error.name) ? error.name : 'Error'
-  return number === null ? name : `${name} ${number}`
 }

@@ -1,4 +1,4 @@
-import { createWalletClient, encodeFunctionData, type Hex, http } from 'viem'
+import { createTestClient, createWalletClient, encodeFunctionData, type Hex, http } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { atomicAmount } from '../../src/core/amount.ts'
@@ -216,6 +216,28 @@ describe('rows that say that they were paid', () => {
     expect(lines).toMatchObject([{ difference, row: { symbol: 'USDC' }, otherRow: null }])
     expect(lines[0].message).not.toBe('')
     expect({ code, ...summary }).toMatchObject({ code: 1, compared: 1, differences: 1 })
+  })
+
+  test('transaction_other: the payment landed, and not where the row says', async () => {
+    const from = String((await chain.publicClient.getBlockNumber({ cacheTime: 0 })) + 1n)
+    const signed = transferOf()
+    const transaction = await land(signed)
+    ageMs = 120_000
+    const id = await addRow('delivered', signed)
+    const { code, lines, summary } = await reconcile('--from-block', from)
+    expect(lines).toMatchObject([{ difference: 'transaction_other', row: { id }, transaction }])
+    expect({ code, ...summary }).toMatchObject({ code: 1, differences: 1 })
+  })
+
+  test('a reorganisation that takes a transfer back, after it was settled, is found', async () => {
+    const signed = transferOf()
+    await addRow('settled', signed, { transaction: await land(signed) })
+    expect(await reconcile()).toMatchObject({ code: 0 })
+    const control = createTestClient({ mode: 'anvil', transport: http(chain.rpcUrl) })
+    await control.request({ method: 'anvil_reorg' as never, params: [1, []] as never }) // not in viem's types
+    const { code, lines } = await reconcile()
+    expect(lines).toMatchObject([{ difference: 'transaction_missing' }])
+    expect(code).toBe(1)
   })
 
   test('transfer_shared: two rows of one transfer name each other', async () => {

@@ -329,6 +329,52 @@ describe('a node that cannot be trusted', () => {
   })
 })
 
+describe('several nodes', () => {
+  const unused = ({ method }: { method: string }) => result(method === 'eth_call', word(0n))
+  const forgetful = ({ method }: { method: string }) => result(method === 'eth_getLogs', [])
+  const inAnHour = () => unixMs(Date.now() + 3_600_000)
+
+  test.each<[string, Parameters<typeof startRpcProxy>[1], Partial<SignedTransferOnChain>, Look]>([
+    ['has forgotten the events', forgetful, {}, {}],
+    ['stopped following the chain', unused, {}, { options: { clock: inAnHour } }],
+    ['takes it for expired and unused', unused, { validBefore: 1 }, {}],
+  ])('a transfer is found though the first one %s', async (_name, answer, parts, extra) => {
+    const transaction = await land()
+    await control.mine({ blocks: 3 })
+    const [wrong, behind] = [await startRpcProxy(chain.rpcUrl, answer), chain.rpcUrl]
+    const transfer = { ...transferOf(), ...parts }
+    const alone = await look({ ...extra, transfer, rpc: [wrong.url] })
+    expect(alone.use).not.toMatchObject({ kind: 'transfer' })
+    const { use } = await look({ ...extra, transfer, rpc: [wrong.url, behind] })
+    expect(use).toMatchObject({ kind: 'transfer', transaction })
+    await wrong.close()
+  })
+
+  test('one that is down does not keep a cancelled payment open', async () => {
+    await cancel()
+    const down = await startRpcProxy(chain.rpcUrl, () => ({ kind: 'reset' }))
+    for (const rpc of [
+      [down.url, chain.rpcUrl],
+      [chain.rpcUrl, down.url],
+    ]) {
+      expect((await look({ rpc })).use).toMatchObject({ kind: 'voided', how: 'cancelled' })
+    }
+    await down.close()
+  })
+
+  test('only the first one is asked of a payment that may still land', async () => {
+    const other = await startRpcProxy(chain.rpcUrl)
+    const { timestamp } = await chain.publicClient.getBlock()
+    const { use, latest } = await look({
+      rpc: [chain.rpcUrl, other.url],
+      options: { clock: () => unixMs(Number(timestamp) * 1000) },
+    })
+    expect({ use, calls: other.calls }).toEqual({ use: null, calls: [] })
+    expect(latest.timestamp).toBeLessThan(Number(message.validBefore))
+    await other.close()
+  })
+})
+
 function result(applies: boolean, value: unknown) {
   return applies ? ({ kind: 'result', result: value } as const) : null
 }

@@ -18,6 +18,7 @@ export const ROW_DIFFERENCES = {
   transfer_missing: 'Its transaction moved no such amount from this payer to this receiver.',
   authorization_not_used:
     "Its transaction is another payment's: it did not use this authorization.",
+  transaction_other: 'It was paid, and by another transaction than the one that the row names.',
   transfer_shared: 'Another row was paid by the very same transfer.',
   paid_not_recorded: 'The chain has its transfer, and the row does not say that it was paid.',
   used_unproven: 'Its authorization is used, and nothing that was found proves for what.',
@@ -89,7 +90,7 @@ async function compareOnce(row: LedgerRow, parts: CompareParts): Promise<Compare
   const isYoung = parts.clock() - row.updatedAt < parts.graceMs
   try {
     return await (isPaid
-      ? comparePaid(row, readers.audit, isYoung)
+      ? comparePaid(row, readers, isYoung)
       : compareUnpaid(row, readers, isYoung))
   } catch (error) {
     if (!(error instanceof ChainUnavailableError)) throw error
@@ -97,7 +98,11 @@ async function compareOnce(row: LedgerRow, parts: CompareParts): Promise<Compare
   }
 }
 
-async function comparePaid(row: LedgerRow, audit: EvmAudit, isYoung: boolean): Promise<Compared> {
+async function comparePaid(
+  row: LedgerRow,
+  { reader, audit }: NetworkReaders,
+  isYoung: boolean,
+): Promise<Compared> {
   const hash = transactionHash.safeParse(row.transaction).data ?? null
   const receipt = hash === null ? null : await audit.receipt(hash)
   const needsCall = receipt !== null && signedTransfer(row)?.method === 'permit2'
@@ -108,7 +113,26 @@ async function comparePaid(row: LedgerRow, audit: EvmAudit, isYoung: boolean): P
   // Nodes may hear of a block later than the facilitator did.
   const isPending = difference === 'transaction_missing' && hash !== null && isYoung
   if (isPending) return { kind: 'in-flight', row, logs: [] }
-  return { kind: 'differs', difference, row, transaction: row.transaction, logs: [] }
+  const transfer = signedTransfer(row)
+  const use = transfer && (await reader.look(transfer, row)).use
+  if (use?.kind !== 'transfer') {
+    return { kind: 'differs', difference, row, transaction: row.transaction, logs: [] }
+  }
+  const { transaction } = use
+  const logs = await transfersIn(transaction, row, audit)
+  return { kind: 'differs', difference: 'transaction_other', row, transaction, logs }
+}
+
+/** The row's own transfers in a transaction. */
+async function transfersIn(
+  transaction: string | null,
+  row: LedgerRow,
+  audit: EvmAudit,
+): Promise<readonly FoundLog[]> {
+  if (transaction === null) return []
+  const [receipt, call] = await Promise.all([audit.receipt(transaction), audit.call(transaction)])
+  const verdict = judgePaid(row, { receipt, call })
+  return verdict.kind === 'paid' ? verdict.logs : []
 }
 
 async function compareUnpaid(
@@ -122,10 +146,7 @@ async function compareUnpaid(
   // Unused, or cancelled by the payer: it moved nothing for us, as the row says.
   if (use === null || use.kind === 'voided') return { kind: 'same' }
   const transaction = use.kind === 'transfer' ? use.transaction : null
-  const receipt = transaction === null ? null : await audit.receipt(transaction)
-  const call = transaction === null ? null : await audit.call(transaction)
-  const verdict = judgePaid(row, { receipt, call })
-  const logs = verdict.kind === 'paid' ? verdict.logs : []
+  const logs = await transfersIn(transaction, row, audit)
   if (row.state === 'settling' && isYoung) return { kind: 'in-flight', row, logs }
   const difference = use.kind === 'transfer' ? 'paid_not_recorded' : 'used_unproven'
   return { kind: 'differs', difference, row, transaction, logs }
