@@ -1,3 +1,4 @@
+import type { NetworkId } from '../core/payment.ts'
 import { type Clock, unixMs } from '../core/time.ts'
 import { FareboxError } from '../errors.ts'
 import type { ClaimId, Ledger, UnresolvedClaim } from '../ledger/ledger.ts'
@@ -46,6 +47,8 @@ const ATTEMPTS_MAX = 8
 const KEEP_MS = 30_000
 /** How often the ledger is asked when nobody wakes us. */
 const TAKE_EVERY_MS = 5_000
+/** A network none of whose nodes answered is left alone for so long, and others go before it. */
+const REST_MS = 2_000
 /** Least time between two sweeps. */
 const SWEEP_MS_MIN = 50
 /** The same error again is said once in so long. */
@@ -71,7 +74,10 @@ class ClaimResolver implements Resolver {
   readonly #paces: Paces
   readonly #toldAt = new Map<string, number>()
   readonly #parts: ResolveParts
+  readonly #restsUntil = new Map<NetworkId, number>()
   #takeAt = Number.NEGATIVE_INFINITY
+  /** More claims are open than we may take. */
+  #crowded = false
   #running = 0
   #closed = false
 
@@ -93,7 +99,9 @@ class ClaimResolver implements Resolver {
   }
 
   async idle(): Promise<void> {
-    await Promise.all([...this.#owned.values()].map(({ attempt }) => attempt))
+    while (this.#running > 0) {
+      await Promise.all([...this.#owned.values()].map(({ attempt }) => attempt))
+    }
   }
 
   async close(): Promise<void> {
@@ -111,7 +119,8 @@ class ClaimResolver implements Resolver {
     const keepUntil = now + KEEP_MS
     const heldUntil = unixMs(keepUntil + attemptMsMax())
     const taken = await ledger.takeUnresolved({ limit, heldUntil })
-    if (taken.length === limit) this.wake()
+    this.#crowded = taken.length === limit
+    if (this.#crowded) this.wake()
     for (const claim of taken) {
       const pace = this.#paces.of(claim, now)
       // Open for long: it stays held, and is looked at when it is taken again later.
@@ -126,8 +135,11 @@ class ClaimResolver implements Resolver {
     const now = this.#options.clock()
     for (const own of this.#owned.values()) {
       if (own.attempt !== null) continue
-      if (Math.max(now, own.pace.dueAt()) >= own.keepUntil) void this.#giveBack(own)
-      else if (own.pace.dueAt() <= now && this.#running < ATTEMPTS_MAX) this.#start(own)
+      const dueAt = own.pace.dueAt()
+      if (Math.max(now, dueAt) >= own.keepUntil) void this.#giveBack(own)
+      else if (dueAt > now) continue
+      else if (now < (this.#restsUntil.get(own.claim.network) ?? now)) this.#putOff(own, false)
+      else if (this.#running < ATTEMPTS_MAX) this.#start(own)
     }
   }
 
@@ -143,7 +155,17 @@ class ClaimResolver implements Resolver {
       .finally(() => {
         this.#running--
         own.attempt = null
+        if (!this.#closed) this.#startDue()
       })
+  }
+
+  /** In a crowd it makes room, and is held until the others have had their turn. */
+  #putOff(own: Owned, repeated: boolean): void {
+    const { claim, pace } = own
+    const now = this.#options.clock()
+    pace.note(now, repeated)
+    // A client may still wait for what is young.
+    if (this.#crowded && now - claim.createdAt > KEEP_MS) this.#owned.delete(claim.id)
   }
 
   async #attempt(own: Owned): Promise<void> {
@@ -154,7 +176,10 @@ class ClaimResolver implements Resolver {
     if (resolution.kind === 'open') {
       own.transaction = resolution.transaction
       own.reason = resolution.reason
-      pace.note(clock(), resolution.repeated)
+      if (resolution.reason === 'chain_unavailable') {
+        this.#restsUntil.set(claim.network, clock() + REST_MS)
+      }
+      this.#putOff(own, resolution.repeated)
     } else {
       await this.#finish(claim, resolution)
       this.#forget(own)

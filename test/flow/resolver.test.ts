@@ -19,6 +19,7 @@ import { claimedAs, claimRequest, HOLD_MS, movableClock } from '../ledger/claim-
 const TRANSACTION = `0x${'cd'.repeat(32)}`
 const SETTLED: NonceUse = { kind: 'transfer', transaction: TRANSACTION, block: 7n }
 const VALID_SECONDS = 120
+const YOUNG_NONCE = `0x${'2'.repeat(64)}`
 
 const payload = {
   x402Version: 2,
@@ -133,6 +134,20 @@ async function sweep(one: Resolver = resolver): Promise<number> {
 async function sweepFor(milliseconds: number): Promise<void> {
   const end = time.clock() + milliseconds
   while (time.clock() < end) time.advance(Math.max(1, await sweep()))
+}
+
+/** For a thousand sweeps at most. */
+async function sweepUntil(isDone: () => boolean): Promise<void> {
+  for (let sweeps = 0; !isDone(); sweeps++) {
+    if (sweeps > 1_000) expect.unreachable('It takes too many sweeps.')
+    time.advance(Math.max(1, await sweep()))
+  }
+}
+
+function youngPayload(): string {
+  const { authorization } = payload.payload
+  const own = { ...authorization, nonce: YOUNG_NONCE }
+  return JSON.stringify({ ...payload, payload: { ...payload.payload, authorization: own } })
 }
 
 const outcomes = (): string[] => seen.map(({ outcome, reason }) => `${outcome}: ${reason}`)
@@ -377,6 +392,62 @@ describe('time', () => {
     await sweepFor(15_000)
     const rows = await ledger.list({ limit: 1000 })
     expect(rows.find(({ key }) => key.endsWith('young'))?.state).toBe('settled')
+  })
+
+  test('ten thousand that stay open leave a young one its turn, and each gets one', async () => {
+    const asked = Array.from({ length: 10_000 }, (_, index) => request(`old ${index}`))
+    for (let at = 0; at < asked.length; at += 500) {
+      await Promise.all(asked.slice(at, at + 500).map(leaveOpen))
+    }
+    time.advance(60_000)
+    await leaveOpen(request('young', { payload: youngPayload() }))
+    let atOnce = 0
+    let atOnceMax = 0
+    const own: ChainReader = {
+      async look({ nonce }, { transaction }) {
+        atOnceMax = Math.max(atOnceMax, ++atOnce)
+        await Promise.resolve()
+        atOnce--
+        looks.push({ nonce, transaction })
+        return view(nonce === YOUNG_NONCE ? SETTLED : { kind: 'unproven' })
+      },
+    }
+    resolver = create({ chain: () => own })
+    const began = time.clock()
+    await sweepUntil(() => looks.some(({ nonce }) => nonce === YOUNG_NONCE))
+    expect(time.clock() - began).toBeLessThan(10_000)
+    expect(looks.length).toBeGreaterThan(9_000)
+    expect(looks.length).toBeLessThan(10_500)
+    expect(atOnceMax).toBe(8)
+    expect(outcomes()).toContain('settled: chain_proved')
+  })
+
+  test('a network whose nodes are down does not keep those of another waiting', async () => {
+    const many = Array.from({ length: 1_000 }, (_, index) =>
+      leaveOpen(request(`old ${index}`, { network: 'eip155:8453' })),
+    )
+    await Promise.all(many)
+    time.advance(60_000)
+    await leaveOpen(request('young'))
+    // A node that hangs, for all who ask at the same time, until the time-out.
+    let hanging: Promise<void> | null = null
+    const down: ChainReader = {
+      async look() {
+        hanging ??= new Promise(resolve => setImmediate(resolve)).then(() => {
+          time.advance(3_000)
+          hanging = null
+        })
+        await hanging
+        throw new ChainUnavailableError('base', 'no answer')
+      },
+    }
+    chain = async () => view(SETTLED)
+    resolver = create({ chain: network => (network === 'eip155:8453' ? down : reader) })
+    const began = time.clock()
+    await sweepUntil(() => outcomes().includes('settled: chain_proved'))
+    expect(time.clock() - began).toBeLessThan(60_000)
+    const rows = await ledger.list({ limit: 1000, states: ['settled'] })
+    expect(rows.map(({ key }) => key.endsWith('young'))).toEqual([true])
   })
 
   test('closing waits for the attempt that runs, and lets the next gateway go on at once', async () => {
