@@ -3,6 +3,7 @@ import type { GatewayConfig, StoreConfig } from './config/gateway-config.ts'
 import { loadConfig } from './config/load.ts'
 import { formatProblem } from './config/problems.ts'
 import { watchConfig } from './config/watch.ts'
+import type { PaymentKey } from './core/payment.ts'
 import { type Clock, unixMs } from './core/time.ts'
 import { ConfigurationError } from './errors.ts'
 import { createHttpFacilitator } from './facilitator/http-client.ts'
@@ -14,6 +15,7 @@ import type { House } from './flow/house.ts'
 import { openHouse } from './flow/open-house.ts'
 import { createReadiness, type Readiness } from './flow/readiness.ts'
 import { attemptMsMax, type Recovery, startRecovery } from './flow/recovery.ts'
+import { createSettlementWatch } from './flow/settlement-watch.ts'
 import { createStoreHealth } from './flow/store-health.ts'
 import { startAdmin } from './http/admin.ts'
 import { createClientAddressReader } from './http/client-address.ts'
@@ -84,7 +86,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
   const force = await bringIntoForce(config, observer)
   opened.defer(() => force.close())
-  const recovery = openRecovery({ force, ledger, observer })
+  const settlements = createSettlementWatch()
+  const recovery = openRecovery({ force, ledger, observer, resolved: settlements.tell })
   opened.defer(() => recovery.close())
   const readiness = createReadiness({ force, ledger, storeHealth })
   const admin =
@@ -96,9 +99,10 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     }))
   opened.defer(() => admin?.close())
   const { wake: claimLeftOpen } = recovery
-  const house = openHouse({ force, ledger, observer, clock, claimLeftOpen })
+  const house = openHouse({ force, ledger, observer, clock, claimLeftOpen, settlements })
   const server = await startServer(force, house)
   opened.defer(() => server.drain(force.current.config.server.drainTimeoutMs))
+  opened.defer(() => settlements.close())
   opened.defer(() => readiness.startDraining())
 
   const reload = createReload(options, { force, readiness, observer })
@@ -171,6 +175,7 @@ function openRecovery(parts: {
   readonly force: Force
   readonly ledger: Ledger
   readonly observer: GatewayObserver
+  readonly resolved: (key: PaymentKey) => void
 }): Recovery {
   const { force } = parts
   const chains = openChains()

@@ -2,11 +2,12 @@ import { readRequestTarget } from '../routing/request-target.ts'
 import { decodePayment } from '../x402/decode-payment.ts'
 import { checkLocally } from '../x402/local-checks.ts'
 import { problemReply } from './answers.ts'
+import { recallSettled } from './await-settlement.ts'
 import { answerPreflight, withCors } from './cors.ts'
 import type { Exchange, Reply } from './exchange.ts'
 import { forwardFree } from './forward.ts'
 import type { House, Visit } from './house.ts'
-import { circumstancesOf, claimRequest, recallRequest, toPurchase } from './purchase.ts'
+import { circumstancesOf, claimRequest, toPurchase } from './purchase.ts'
 import { answerFailure, badTarget, isTooLong, notListed, paymentRequired } from './refusals.ts'
 import { answerKnown, sell } from './sell.ts'
 
@@ -52,7 +53,7 @@ async function walk(visit: Visit): Promise<Reply> {
   if (visit.lease === null) return problemReply('payment_in_progress')
 
   const purchase = await toPurchase(visit, { route, target: target.full, payment, decoded })
-  const known = await house.ledger.recall(recallRequest(purchase))
+  const known = await recallSettled(purchase)
   if (known.kind !== 'unclaimed') return answerKnown(purchase, known)
   if (check.kind === 'stale') return paymentRequired(price, visit, target.path, check.reason)
 

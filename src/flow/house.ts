@@ -6,6 +6,7 @@ import type { Budget } from './budget.ts'
 import type { Delivery, Exchange, Reply } from './exchange.ts'
 import type { Lease, Leases } from './leases.ts'
 import type { Route, Snapshot } from './route.ts'
+import type { SettlementWatch } from './settlement-watch.ts'
 
 /** Everything the corridor may use. `gateway.ts` puts it together. */
 export interface House {
@@ -13,6 +14,8 @@ export interface House {
   open(exchange: Exchange): Visit
   readonly ledger: Ledger
   readonly leases: Leases
+  /** Where it is missing, no request waits for a settlement to become known. */
+  readonly settlements: SettlementWatch | null
   /** For signatures that only the chain can check. */
   readonly unrecoveredBudget: Budget
   readonly clock: Clock

@@ -6,6 +6,7 @@ import type { Force } from './force.ts'
 import type { House } from './house.ts'
 import { createLeases } from './leases.ts'
 import { toRequestFinished } from './record.ts'
+import type { SettlementWatch } from './settlement-watch.ts'
 
 export interface HouseParts {
   readonly force: Force
@@ -14,6 +15,8 @@ export interface HouseParts {
   readonly clock: Clock
   /** Told when a claim's settlement was left open. */
   readonly claimLeftOpen: () => void
+  /** Default: no request waits for a settlement to become known. */
+  readonly settlements?: SettlementWatch
 }
 
 /** Verifications a second that we spend on signatures which only the chain can check. */
@@ -25,6 +28,7 @@ export function openHouse(parts: HouseParts): House {
     ledger,
     clock,
     claimLeftOpen,
+    settlements: parts.settlements ?? null,
     leases: createLeases(),
     unrecoveredBudget: createBudget(clock, UNRECOVERED_BUDGET),
     open(exchange) {

@@ -1,4 +1,4 @@
-import type { NetworkId } from '../core/payment.ts'
+import type { NetworkId, PaymentKey } from '../core/payment.ts'
 import { type Clock, unixMs } from '../core/time.ts'
 import { FareboxError } from '../errors.ts'
 import type { ClaimId, Ledger, UnresolvedClaim } from '../ledger/ledger.ts'
@@ -13,6 +13,8 @@ export interface ResolverOptions extends Pick<ResolveParts, 'chain' | 'resettle'
   >
   readonly clock: Clock
   readonly observer: Pick<GatewayObserver, 'claimResolved' | 'errorReported'>
+  /** Told when there is nothing left to find out of a payment. */
+  readonly resolved?: (key: PaymentKey) => void
   /** How long one attempt on a claim may take: two looks at the chain and a settle. */
   attemptMsMax(): number
   /** Between 0 and 1; default Math.random. */
@@ -211,6 +213,7 @@ class ClaimResolver implements Resolver {
   #forget({ claim }: Owned): void {
     this.#owned.delete(claim.id)
     this.#paces.forget(claim.id)
+    this.#options.resolved?.(claim.key)
   }
 
   #untilNext(): number {

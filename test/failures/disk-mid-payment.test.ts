@@ -55,7 +55,7 @@ describe.runIf(canLimitFileSize)('a disk that fills in the middle of a payment',
       expect(await shop.earned()).toBe(1n)
       cure()
       expect(shop.states()).toEqual(['settling'])
-      const again = await pay(target, payment)
+      const again = await pay(target, payment, { headers: { prefer: 'wait=0' } })
       expect([200, 503]).toContain(again.status)
       expect(await shop.earned()).toBe(1n)
     },

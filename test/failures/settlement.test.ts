@@ -74,7 +74,7 @@ describe('a settle whose fate is not known', () => {
     fault = {}
     await gateway.write(weatherYaml(world).replace('$0.001', '$0.002'))
     await gateway.reload()
-    const again = await pay(url, payment)
+    const again = await pay(url, payment, { headers: { prefer: 'wait=0' } })
     expect(again.status).toBe(503)
     expect(await codeOf(again)).toBe('settlement_pending')
     expect(await earned()).toBe(1_000n)
