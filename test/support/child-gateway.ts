@@ -35,6 +35,8 @@ export interface ChildGatewayOptions {
   readonly unprivileged?: boolean | undefined
   /** None of its files may become longer. */
   readonly fileBytesMax?: number | undefined
+  /** A program, with its parameters, that starts another one. */
+  readonly through?: readonly string[] | undefined
 }
 
 /** Runs `farebox start` in a process of its own, as operators do, until it listens or has ended. */
@@ -45,6 +47,7 @@ export async function startChildGateway(
   const [program = '', ...rest] = [
     ...(options.unprivileged && process.geteuid?.() === 0 ? AS_NOBODY : []),
     ...(options.fileBytesMax === undefined ? [] : [PRLIMIT, `--fsize=${options.fileBytesMax}:`]),
+    ...(options.through ?? []),
     ...[process.execPath, MAIN, 'start', '-c', configFile],
   ]
   const { child, stop } = spawnTied(program, rest)

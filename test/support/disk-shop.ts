@@ -3,7 +3,7 @@ import type { ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { buyer, seller } from './accounts.ts'
-import { type ChildGateway, startChildGateway } from './child-gateway.ts'
+import { type ChildGateway, type ChildGatewayOptions, startChildGateway } from './child-gateway.ts'
 import type { Answer } from './facilitator.ts'
 import { startWorld, type World, weatherYaml } from './gateway.ts'
 import { serveLocally } from './json-server.ts'
@@ -42,7 +42,10 @@ export interface DiskShop {
 
 const PRICE = 1_000n
 
-export async function buildDiskShop(): Promise<DiskShop> {
+/** @param options.through What every gateway is started through. */
+export async function buildDiskShop(
+  options: Pick<ChildGatewayOptions, 'through'> = {},
+): Promise<DiskShop> {
   const intercept = (operation: string, next: () => Promise<Answer>): Promise<Answer> =>
     operation === 'settle' ? shop.settle(next) : next()
   const world = await startWorld({ intercept })
@@ -76,7 +79,7 @@ export async function buildDiskShop(): Promise<DiskShop> {
     settle: next => next(),
     cureLater: cure => void cures.push(cure),
     async restart() {
-      const started = await startChildGateway(place.configFile)
+      const started = await startChildGateway(place.configFile, options)
       if (started.kind === 'ended') throw new Error(`Not started: ${started.stderr}`)
       gateway = started
       cures.push(() => started.kill())
