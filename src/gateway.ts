@@ -166,7 +166,8 @@ function readV1Names(registry: NetworkRegistry): V1Networks {
     nameOf: network => registry.find(network)?.v1Name ?? null,
     networkOf(name) {
       const network = registry.find(name)
-      return network?.v1Name === name ? network.id : null
+      const isName = network?.v1Name === name || network?.aliases.includes(name) === true
+      return isName ? network.id : null
     },
   }
 }

@@ -1,4 +1,4 @@
-import type { Asset, Network } from '../networks/registry.ts'
+import { type EvmAsset, isSold, type SoldNetwork } from '../networks/registry.ts'
 import { readEvmAddress } from './check-address.ts'
 import type { CheckContext } from './check-context.ts'
 import type { Path } from './problems.ts'
@@ -8,8 +8,8 @@ import { suggestName } from './suggest.ts'
 
 /** One entry of `accepts` with its names looked up: an offer that lacks only its price. */
 export interface AcceptedAsset {
-  readonly network: Network
-  readonly asset: Asset
+  readonly network: SoldNetwork
+  readonly asset: EvmAsset
   /** With its checksum; empty when it is missing or wrong, which was reported. */
   readonly payTo: string
   readonly maxTimeoutMs: number
@@ -61,21 +61,35 @@ function checkAccept(setting: AcceptSetting, path: Path, scope: AcceptScope): Ac
   return { network, asset, payTo: receiver ?? '', maxTimeoutMs, path }
 }
 
-function findNetwork(spelling: string, path: Path, context: CheckContext): Network | null {
-  const network = context.networks.find(spelling)
-  if (network !== null) return network
-  const names = context.networks.networks.map(({ name }) => name)
-  const message = `${context.quote(path)} is not a network that farebox knows`
-  context.report(path, { message, cure: suggestName(spelling, names) })
+function findNetwork(spelling: string, path: Path, context: CheckContext): SoldNetwork | null {
+  const { networks, find } = context.networks
+  const network = find(spelling)
+  if (network !== null && isSold(network)) return network
+  const names = networks.filter(isSold).map(({ name }) => name)
+  if (network === null) {
+    const message = `${context.quote(path)} is not a network that farebox knows`
+    context.report(path, { message, cure: suggestName(spelling, names) })
+  } else {
+    const message = `farebox cannot check payments on ${network.name}, and sells nothing unchecked`
+    const cure = 'Name another network: `farebox networks` shows which can be sold on.'
+    context.report(path, { message, cure })
+  }
   return null
 }
 
 function findAsset(
   spelling: string | undefined,
-  network: Network,
+  network: SoldNetwork,
   { path, context }: { readonly path: Path; readonly context: CheckContext },
-): Asset | null {
-  if (spelling === undefined) return network.assets[0]
+): EvmAsset | null {
+  const [first] = network.assets
+  if (first === undefined) {
+    const message = `${network.name} has no token that farebox knows for sure`
+    const cure = `Describe one under networks.${network.name}.assets, as config/networks.yaml does.`
+    context.report([...path, 'network'], { message, cure })
+    return null
+  }
+  if (spelling === undefined) return first
   const asset = network.assets.find(
     ({ symbol, address }) =>
       symbol === spelling || address.toLowerCase() === spelling.toLowerCase(),

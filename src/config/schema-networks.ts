@@ -7,12 +7,16 @@ const flag = z
   .meta({ type: ['boolean', 'string'], enum: [true, false, 'true', 'false'] })
   .transform(written => written === 'true')
 
+/** Which members a token has depends on the kind of its network: read-network.ts says so. */
 const asset = z.strictObject({
   symbol: z
     .string()
     .regex(/^\S{1,32}$/)
     .meta({ description: 'Ticker, like USDC.' }),
-  address: text(64).meta({ description: "The token's contract." }),
+  address: text(128).meta({
+    description: "The token's contract; on Solana its mint, on Algorand its id.",
+    type: ['string', 'integer'],
+  }),
   decimals: wholeNumber({ min: 0, max: 36 }).meta({
     description: 'Digits after the point that the token carries. USDC: 6.',
   }),
@@ -21,27 +25,48 @@ const asset = z.strictObject({
       name: text(128).meta({ description: "As the contract's signing domain has it." }),
       version: text(32).meta({ description: "As the contract's signing domain has it." }),
     })
-    .meta({ description: 'Wrong by one letter, and every signature fails.' }),
-  transferMethod: z
-    .enum(['eip3009', 'permit2'])
-    .prefault('eip3009')
-    .meta({ description: 'How a signature moves the token.' }),
+    .optional()
+    .meta({ description: 'On EVM networks. Wrong by one letter, and every signature fails.' }),
+  transferMethod: z.enum(['eip3009', 'permit2']).optional().meta({
+    description: 'On EVM networks: how a signature moves the token. Default: eip3009.',
+  }),
+  program: text(64).optional().meta({ description: 'On Solana: the token program of the mint.' }),
   dollarPegged: flag.optional().meta({
     description: 'true: one token is one US dollar, so prices like $0.001 can be paid with it.',
   }),
 })
 
-const network = z.strictObject({
+/** One network, in config/networks.yaml and in the operator's file alike. */
+export const networkSetting = z.strictObject({
   id: z
     .string()
-    .regex(/^eip155:[1-9]\d{0,17}$/)
+    .regex(/^(eip155:[1-9]\d{0,17}|(solana|algorand|stellar|aptos):[-_a-zA-Z0-9]{1,32})$/)
     .optional()
     .meta({ description: 'CAIP-2 chain id. Only for a network that farebox does not know.' }),
   v1: text(64).optional().meta({ description: 'What x402 version 1 calls the network.' }),
-  testnet: flag.optional().meta({ description: 'true where the money is play money.' }),
-  assets: z.array(asset).min(1).optional().meta({
-    description: 'Its tokens, the default first. Replaces the tokens that farebox knows there.',
+  aliases: z.array(text(128)).min(1).max(8).optional().meta({
+    description: 'What else facilitators call it in what they say they support.',
   }),
+  testnet: flag.optional().meta({ description: 'true where the money is play money.' }),
+  assets: z
+    .array(asset)
+    .min(1)
+    .optional()
+    .meta({
+      description:
+        'Tokens, the default first. Of a known network they come after those that farebox knows; ' +
+        'one with a known symbol or address replaces it.',
+    }),
+  programs: z
+    .record(z.string().regex(/^[a-z0-9-]{1,32}$/), text(64))
+    .optional()
+    .meta({ description: 'On Solana: what a payment may call beside its token program, by name.' }),
+  explorer: text(2048)
+    .optional()
+    .meta({
+      description: 'Where people look at a transaction; {transaction} stands for its hash.',
+      examples: ['https://explorer.example.com/tx/{transaction}'],
+    }),
   rpc: z
     .array(text(2048))
     .min(1)
@@ -62,12 +87,12 @@ const network = z.strictObject({
     }),
 })
 
-/** By name: of a known network, what is written replaces what is known. */
-export const networks = z.record(z.string().regex(/^[a-z][a-z0-9-]{0,62}$/), network).meta({
+/** By name: of a known network, what is written replaces what is known, and tokens are added. */
+export const networks = z.record(z.string().regex(/^[a-z][a-z0-9-]{0,62}$/), networkSetting).meta({
   description:
-    'More about networks: RPC nodes and finality of known ones, or networks of your own, in the ' +
-    'shape of config/networks.yaml.',
+    'More about networks: RPC nodes, finality and tokens of known ones, or networks of your own, ' +
+    'in the shape of config/networks.yaml.',
 })
 
-export type NetworkSetting = z.output<typeof network>
+export type NetworkSetting = z.output<typeof networkSetting>
 export type AssetSetting = z.output<typeof asset>

@@ -92,7 +92,10 @@ export async function openForce(first: GatewayConfig, parts: ForceParts): Promis
 
 /** All that a connection to facilitators is made from. */
 function whoSettles({ facilitators, networks }: GatewayConfig): string {
-  return JSON.stringify([facilitators, networks.map(({ id, v1Name }) => [id, v1Name])])
+  return JSON.stringify([
+    facilitators,
+    networks.map(({ id, v1Name, aliases }) => [id, v1Name, aliases]),
+  ])
 }
 
 async function retire(former: InForce, next: InForce): Promise<void> {

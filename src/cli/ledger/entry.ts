@@ -21,7 +21,7 @@ export interface Entry {
   /** The token's address. */
   readonly asset: string
   readonly transaction: string | null
-  /** Link to the transaction. No network has an explorer in config/networks.yaml so far. */
+  /** Link to the transaction; null where the network's explorer is not known. */
   readonly explorer: string | null
   readonly settledAt: string | null
   readonly deliveredAt: string | null
@@ -56,7 +56,7 @@ export function toEntry(row: LedgerRow, networks: readonly Network[]): Entry {
     amountAtomic: row.amount.toString(),
     asset: row.asset,
     transaction: row.transaction,
-    explorer: null,
+    explorer: linkTo(row.transaction, network?.explorer ?? null),
     settledAt: isoTime(row.settledAt),
     deliveredAt: isoTime(row.deliveredAt),
     updatedAt: isoTime(row.updatedAt) ?? '',
@@ -64,6 +64,11 @@ export function toEntry(row: LedgerRow, networks: readonly Network[]): Entry {
     detail: row.detail,
     key: row.key,
   }
+}
+
+function linkTo(transaction: string | null, explorer: string | null): string | null {
+  if (transaction === null || explorer === null) return null
+  return explorer.replace('{transaction}', () => encodeURIComponent(transaction))
 }
 
 export function findToken(
