@@ -58,11 +58,12 @@ describe('list', () => {
     const rows = jsonLines(outcome.stdout)
     expect(rows.map(({ state }) => state)).toEqual(STATES)
     expect(rows[3]).toMatchObject({
-      ...{ amountTokens: '0.001', amountAtomic: '1000', symbol: 'USDC', explorer: null },
+      ...{ amountTokens: '0.001', amountAtomic: '1000', symbol: 'USDC' },
       ...{ network: 'eip155:84532', networkName: 'base-sepolia' },
+      explorer: `https://sepolia.basescan.org/tx/${RECEIPT.transaction}`,
       ...{ transaction: RECEIPT.transaction, validBefore: '2027-01-15T08:01:00.000Z' },
     })
-    expect(rows[0]).toMatchObject({ settledAt: null, transaction: null })
+    expect(rows[0]).toMatchObject({ settledAt: null, transaction: null, explorer: null })
     expect(Date.parse(rows[3].createdAt)).toBeLessThan(Date.now() - 2 * HOUR_MS)
     expect(outcome.stdout).not.toContain(SIGNATURE)
   })
