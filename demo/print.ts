@@ -82,7 +82,7 @@ export function createTerminalPrinter(write: Write): Printer {
 }
 
 /** Label and value, one pair a line, labels in a column. */
-export function detailLines(details: Told['details']): string {
+function detailLines(details: Told['details']): string {
   const width = Math.max(0, ...details.map(([label]) => label.length)) + 2
   return details
     .map(([label, value]) => `      ${paint('dim', label.padEnd(width))}${value}\n`)

@@ -4,9 +4,9 @@ import { addDuration, createDurations, type Durations, type Labels } from './ser
 /** Label value of requests that no route matched. */
 export const NO_ROUTE = '(none)'
 /** Label value of the routes beyond `ROUTES_MAX`. */
-export const OTHER_ROUTES = '(other)'
+const OTHER_ROUTES = '(other)'
 /** Routes that are told apart. Each costs a scrape about 20 lines for each of its outcomes. */
-export const ROUTES_MAX = 2_000
+const ROUTES_MAX = 2_000
 
 /** Anybody can invent a method, so that only these are told apart. */
 const METHODS = ['OTHER', 'GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']

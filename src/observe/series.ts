@@ -2,7 +2,7 @@
 export type Labels = Readonly<Record<string, string>>
 
 /** Upper bounds in seconds. The top ones are for slow upstreams and slow chains. */
-export const DURATION_BUCKETS: readonly number[] = [
+const DURATION_BUCKETS: readonly number[] = [
   0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
 ]
 
@@ -34,7 +34,7 @@ export interface Series<T> {
 }
 
 /** What a metric keeps at most. Beyond it everything is counted under the label value "(other)". */
-export const SERIES_MAX = 20_000
+const SERIES_MAX = 20_000
 
 export function createSeries<T>(create: () => T, seriesMax: number = SERIES_MAX): Series<T> {
   const known = new Map<string, { readonly labels: Labels; readonly value: T }>()

@@ -38,8 +38,8 @@ export type DecodedPayment =
     }
 
 /** Headers of the two protocol versions (x402 specification, HTTP transport v1 and v2). */
-export const PAYMENT_HEADER_V1 = 'x-payment'
-export const PAYMENT_HEADER_V2 = 'payment-signature'
+const PAYMENT_HEADER_V1 = 'x-payment'
+const PAYMENT_HEADER_V2 = 'payment-signature'
 
 const HEADER_CHARACTERS_MAX = 12 * 1024
 const JSON_DEPTH_MAX = 12

@@ -19,8 +19,8 @@ export const uint256 = z
   .refine(digits => DECIMAL_DIGITS.test(digits) && BigInt(digits) < 2n ** 256n)
 
 export const evmAddress = z.string().regex(/^0x[0-9a-fA-F]{40}$/)
-export const bytes32 = z.string().regex(/^0x[0-9a-fA-F]{64}$/)
-export const hexBytes = z.string().regex(/^0x(?:[0-9a-fA-F]{2})+$/)
+const bytes32 = z.string().regex(/^0x[0-9a-fA-F]{64}$/)
+const hexBytes = z.string().regex(/^0x(?:[0-9a-fA-F]{2})+$/)
 
 const paymentRequirementsV2 = z.object({
   scheme: shortText,

@@ -84,7 +84,7 @@ export function textReply(text: string, headers: readonly string[] = []): Reply 
 }
 
 /** Forwards everything to one upstream, as a free route does. */
-export function passThrough(upstream: Upstream, timeoutMs = 5_000): Answer {
+function passThrough(upstream: Upstream, timeoutMs = 5_000): Answer {
   return async exchange => {
     let stopWatching = (): void => {}
     const outcome = await upstream.send(

@@ -16,7 +16,7 @@ export function publicTestKey(name: string): Hex {
 export const BUYER_PRIVATE_KEY = publicTestKey('buyer')
 export const buyer = privateKeyToAccount(BUYER_PRIVATE_KEY)
 
-export const SELLER_PRIVATE_KEY = publicTestKey('seller')
+const SELLER_PRIVATE_KEY = publicTestKey('seller')
 export const seller = privateKeyToAccount(SELLER_PRIVATE_KEY)
 
 /** Anvil's first development account, funded with ether at start. It pays the facilitator's gas. */
