@@ -1,7 +1,6 @@
 import { createServer, get, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { buyer, seller } from '../support/accounts.ts'
 import {
   startTestGateway,
   startWorld,
@@ -9,7 +8,7 @@ import {
   type World,
   weatherYaml,
 } from '../support/gateway.ts'
-import { codeOf, pay, readReceipt, readRows, signFor } from '../support/payments.ts'
+import { codeOf, pay, readReceipt, signFor } from '../support/payments.ts'
 
 /** An upstream whose next answer a test decides. */
 let answer: (response: ServerResponse) => void
@@ -17,11 +16,9 @@ let executions: number
 let upstream: Server
 let world: World
 let gateway: TestGateway
-let earnedBefore: bigint
 
 beforeAll(async () => {
   world = await startWorld()
-  await world.chain.mint(buyer.address, 1_000_000_000n)
   upstream = createServer((_request, response) => {
     executions++
     answer(response)
@@ -38,7 +35,7 @@ afterAll(async () => {
 beforeEach(async () => {
   executions = 0
   answer = response => response.end('content')
-  earnedBefore = await world.chain.balanceOf(seller.address)
+  await world.startCounting()
   const api = { url: `http://127.0.0.1:${(upstream.address() as AddressInfo).port}` }
   const routes = `
   GET /up-front/{thing}: {price: $0.001, settle: before-upstream, timeout: 500ms}
@@ -48,10 +45,6 @@ beforeEach(async () => {
 })
 
 afterEach(() => gateway.close())
-
-const states = (): string[] => readRows(gateway.storeFile).map(({ state }) => state)
-const earned = async (): Promise<bigint> =>
-  (await world.chain.balanceOf(seller.address)) - earnedBefore
 
 describe('settle: on-response', () => {
   test.each<[string, (response: ServerResponse) => void, number, string]>([
@@ -63,13 +56,13 @@ describe('settle: on-response', () => {
     answer = misbehave
     const failed = await pay(url, payment)
     expect([failed.status, await codeOf(failed)]).toEqual([status, code])
-    expect(states()).toEqual(['released'])
-    expect(await earned()).toBe(0n)
+    expect(gateway.states()).toEqual(['released'])
+    expect(await world.earned()).toBe(0n)
 
     answer = response => response.end('content')
     const paid = await pay(url, payment)
     expect(await paid.text()).toBe('content')
-    expect(await earned()).toBe(1_000n)
+    expect(await world.earned()).toBe(1_000n)
   })
 
   test('a status that is not billable is passed on, free of charge', async () => {
@@ -78,7 +71,7 @@ describe('settle: on-response', () => {
     const reply = await pay(url, await signFor(world.chain, url))
     expect(reply.status).toBe(304)
     expect(readReceipt(reply)).toBeNull()
-    expect(states()).toEqual(['released'])
+    expect(gateway.states()).toEqual(['released'])
   })
 
   test('a client that leaves before the settlement is not charged, and the upstream stops', async () => {
@@ -96,8 +89,8 @@ describe('settle: on-response', () => {
     leaving.abort()
     expect(await reply).toBe('left')
     await stopped.promise
-    await expect.poll(states).toEqual(['released'])
-    expect(await earned()).toBe(0n)
+    await expect.poll(gateway.states).toEqual(['released'])
+    expect(await world.earned()).toBe(0n)
   })
 
   test('a client that leaves in the middle of a paid stream redeems it with the same payment', async () => {
@@ -118,14 +111,14 @@ describe('settle: on-response', () => {
       request.once('error', reject)
     })
     await upstreamStopped.promise
-    expect(await earned()).toBe(1_000n)
+    expect(await world.earned()).toBe(1_000n)
 
     answer = response => response.end('first half, second half')
     const again = await pay(url, payment)
     expect(await again.text()).toBe('first half, second half')
     expect(readReceipt(again)).toMatchObject({ success: true })
-    expect(await earned()).toBe(1_000n)
-    await expect.poll(states).toEqual(['delivered'])
+    expect(await world.earned()).toBe(1_000n)
+    await expect.poll(gateway.states).toEqual(['delivered'])
   })
 
   test('an upstream that breaks in the middle ends the connection, and the same payment redeems', async () => {
@@ -141,7 +134,7 @@ describe('settle: on-response', () => {
     answer = response => response.end('whole')
     const again = await pay(url, payment)
     expect(await again.text()).toBe('whole')
-    expect(await earned()).toBe(1_000n)
+    expect(await world.earned()).toBe(1_000n)
   })
 })
 
@@ -150,7 +143,7 @@ describe('settle: before-upstream', () => {
     const url = `${gateway.url}/up-front/x`
     let earnedWhenAsked: bigint | null = null
     answer = response => {
-      void earned().then(amount => {
+      void world.earned().then(amount => {
         earnedWhenAsked = amount
         response.end('content')
       })
@@ -169,7 +162,7 @@ describe('settle: before-upstream', () => {
     const signer = privateKeyToAccount(generatePrivateKey())
     const refused = await pay(url, await signFor(world.chain, url, { signer }))
     expect(refused.status).toBe(402)
-    expect(states()).toEqual([])
+    expect(gateway.states()).toEqual([])
     expect(executions).toBe(0)
   })
 
@@ -187,13 +180,13 @@ describe('settle: before-upstream', () => {
       expect(failed.status).toBe(status)
       expect(readReceipt(failed)).toMatchObject({ success: true })
       await failed.text()
-      expect(await earned()).toBe(1_000n)
+      expect(await world.earned()).toBe(1_000n)
 
       answer = response => response.end('content')
       const redeemed = await pay(url, payment)
       expect(redeemed.status).toBe(200)
       expect(await redeemed.text()).toBe('content')
-      expect(await earned()).toBe(1_000n)
+      expect(await world.earned()).toBe(1_000n)
       const third = await pay(url, payment)
       expect(await codeOf(third)).toBe('payment_already_used')
       expect(executions).toBe(2)
@@ -206,7 +199,7 @@ describe('a restart', () => {
     const url = `${gateway.url}/after/x`
     const payment = await signFor(world.chain, url)
     await (await pay(url, payment)).text()
-    await expect.poll(states).toEqual(['delivered'])
+    await expect.poll(gateway.states).toEqual(['delivered'])
     const { startGateway } = await import('../../src/gateway.ts')
     const successor = await startGateway({ configFile: gateway.configFile })
     // Another port is another authority: the request has to be the same one.

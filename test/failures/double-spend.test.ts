@@ -23,7 +23,6 @@ let url: string
 
 beforeAll(async () => {
   world = await startWorld()
-  await world.chain.mint(buyer.address, 1_000_000_000n)
   gateway = await startTestGateway(weatherYaml(world))
   url = `${gateway.url}/v1/weather/paris`
 })

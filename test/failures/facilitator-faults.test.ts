@@ -43,7 +43,6 @@ const gateways: Partial<Record<'patient' | 'verify' | 'settle', TestGateway>> = 
 
 beforeAll(async () => {
   world = await startWorld()
-  await world.chain.mint(buyer.address, 1_000_000_000n)
   facilitator = await startFaultyFacilitator(world.facilitator)
   elsewhere = await startStubFacilitator(answerWith({ ...VALID, ...SETTLED }))
   surroundings.elsewhere = elsewhere.url

@@ -1,7 +1,7 @@
 import { createTestClient, type Hex, http } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { buyer, FACILITATOR_PRIVATE_KEY, seller } from '../support/accounts.ts'
+import { buyer, FACILITATOR_PRIVATE_KEY } from '../support/accounts.ts'
 import {
   authorization,
   signTransfer,
@@ -41,7 +41,6 @@ let node: RpcProxy
 let control: ReturnType<typeof controlOf>
 let gateway: TestGateway
 let url: string
-let earnedBefore: bigint
 
 const controlOf = (rpcUrl: string) => createTestClient({ mode: 'anvil', transport: http(rpcUrl) })
 
@@ -49,7 +48,6 @@ beforeAll(async () => {
   world = await startWorld({ intercept, confirmationTimeoutMs: 300 })
   node = await startRpcProxy(world.chain.rpcUrl)
   control = controlOf(world.chain.rpcUrl)
-  await world.chain.mint(buyer.address, 1_000_000_000n)
 })
 
 afterAll(async () => {
@@ -70,7 +68,7 @@ beforeEach(async () => {
   world.api.requests.length = 0
   world.facilitator.calls.settle.length = 0
   await control.mine({ blocks: 1 })
-  earnedBefore = await world.chain.balanceOf(seller.address)
+  await world.startCounting()
   gateway = await start(`{rpc: ["${node.url}"], finality: 2}`)
   url = `${gateway.url}/v1/weather/paris`
 })
@@ -78,9 +76,6 @@ beforeEach(async () => {
 afterEach(() => gateway.close())
 
 const rows = () => readRows(gateway.storeFile)
-const states = (): string[] => rows().map(({ state }) => state)
-const earned = async (): Promise<bigint> =>
-  (await world.chain.balanceOf(seller.address)) - earnedBefore
 const resolved = (): unknown[] =>
   gateway.logs
     .filter(({ msg }) => msg === 'settlement resolved')
@@ -88,7 +83,7 @@ const resolved = (): unknown[] =>
 /** Said last of all, when the payment may be used again. */
 const ends = (how: string) => expect.poll(resolved, { timeout: 8_000, interval: 20 }).toEqual([how])
 const becomes = (...expected: string[]) =>
-  expect.poll(states, { timeout: 8_000, interval: 20 }).toEqual(expected)
+  expect.poll(gateway.states, { timeout: 8_000, interval: 20 }).toEqual(expected)
 
 async function expectPending(reply: Response): Promise<void> {
   expect(reply.status).toBe(503)
@@ -107,14 +102,14 @@ async function expectRedeemed(payment: string, at = url): Promise<void> {
   expect(await reply.text()).not.toBe('')
   const receipt = readReceipt(reply)
   expect(receipt?.success).toBe(true)
-  expect(await earned()).toBe(1_000n)
+  expect(await world.earned()).toBe(1_000n)
   await becomes('delivered')
   expect(rows()[0]?.transaction_hash).toBe(receipt?.transaction)
   const hash = receipt?.transaction as Hex // EVM only in these tests
   const mined = await world.chain.publicClient.getTransactionReceipt({ hash })
   expect(mined.status).toBe('success')
   expect((await pay(at, payment)).status).toBe(409)
-  expect(await earned()).toBe(1_000n)
+  expect(await world.earned()).toBe(1_000n)
 }
 
 describe('a settle whose answer is lost', () => {
@@ -168,7 +163,7 @@ describe('a settlement that is pending', () => {
     await control.setAutomine(false)
     try {
       await expectPending(await pay(url, payment))
-      expect(states()).toEqual(['unknown'])
+      expect(gateway.states()).toEqual(['unknown'])
       await expectPending(await askOnce(payment))
       await control.mine({ blocks: 1 })
     } finally {
@@ -190,7 +185,7 @@ describe('a facilitator that lies', () => {
       .poll(() => world.facilitator.calls.settle.length, { timeout: 5_000 })
       .toBeGreaterThan(1)
     await expectPending(await askOnce(payment))
-    expect(await earned()).toBe(0n)
+    expect(await world.earned()).toBe(0n)
     await ends('settled: chain_proved')
     await expectRedeemed(payment)
   }, 15_000)
@@ -209,12 +204,12 @@ describe('a payment that can no longer land', () => {
     const looks = () => node.calls.filter(({ method }) => method === 'eth_getLogs').length
     const before = looks()
     await expect.poll(looks, { timeout: 5_000 }).toBeGreaterThan(before + 1)
-    expect(states()).toEqual(['unknown'])
+    expect(gateway.states()).toEqual(['unknown'])
     await control.mine({ blocks: 2 })
     await ends('released: cancelled')
     const again = await pay(url, payment)
     expect(again.status).toBe(402)
-    expect(await earned()).toBe(0n)
+    expect(await world.earned()).toBe(0n)
   })
 
   test('because its time is over is freed once that is final, and not before', async () => {
@@ -227,12 +222,12 @@ describe('a payment that can no longer land', () => {
     const looks = () => node.calls.filter(({ method }) => method === 'eth_call').length
     const seen = looks()
     await expect.poll(looks, { timeout: 5_000 }).toBeGreaterThan(seen + 1)
-    expect(states()).toEqual(['unknown'])
+    expect(gateway.states()).toEqual(['unknown'])
     await control.mine({ blocks: 2 })
     await ends('released: expired_unused')
     faults = []
     expect((await pay(url, payment)).status).toBe(402)
-    expect(await earned()).toBe(0n)
+    expect(await world.earned()).toBe(0n)
     await control.revert({ id: before })
   })
 })
@@ -243,9 +238,9 @@ describe('a chain that is reorganised', () => {
     faults = [
       async next => {
         await next()
-        expect(await earned()).toBe(1_000n)
+        expect(await world.earned()).toBe(1_000n)
         await control.request({ method: 'anvil_reorg' as never, params: [1, []] as never }) // not in viem's types
-        expect(await earned()).toBe(0n)
+        expect(await world.earned()).toBe(0n)
         return 'hang-up'
       },
     ]
@@ -280,8 +275,8 @@ describe('without a node', () => {
       .poll(() => world.facilitator.calls.settle.length, { timeout: 5_000 })
       .toBeGreaterThan(1)
     await expectPending(await askOnce(payment))
-    expect(states()).toEqual(['unknown'])
-    expect(await earned()).toBe(1_000n)
+    expect(gateway.states()).toEqual(['unknown'])
+    expect(await world.earned()).toBe(1_000n)
   })
 })
 

@@ -25,11 +25,8 @@ let world: World
 let gateway: TestGateway
 let url: string
 
-let earnedBefore: bigint
-
 beforeAll(async () => {
   world = await startWorld({ intercept })
-  await world.chain.mint(buyer.address, 1_000_000_000n)
 })
 
 afterAll(() => world.close())
@@ -39,16 +36,12 @@ beforeEach(async () => {
   world.api.requests.length = 0
   world.facilitator.calls.verify.length = 0
   world.facilitator.calls.settle.length = 0
-  earnedBefore = await world.chain.balanceOf(seller.address)
+  await world.startCounting()
   gateway = await startTestGateway(weatherYaml(world))
   url = `${gateway.url}/v1/weather/paris`
 })
 
 afterEach(() => gateway.close())
-
-const states = (): string[] => readRows(gateway.storeFile).map(({ state }) => state)
-const earned = async (): Promise<bigint> =>
-  (await world.chain.balanceOf(seller.address)) - earnedBefore
 
 describe('a settle whose fate is not known', () => {
   test('is answered 503 and withholds the content, and the payment is never asked for again', async () => {
@@ -67,8 +60,8 @@ describe('a settle whose fate is not known', () => {
     const body = await first.text()
     expect(body).not.toContain('temperatureCelsius')
     expect(JSON.parse(body).code).toBe('settlement_pending')
-    expect(states()).toEqual(['unknown'])
-    expect(await earned()).toBe(1_000n)
+    expect(gateway.states()).toEqual(['unknown'])
+    expect(await world.earned()).toBe(1_000n)
 
     // Not even when it has become too late to settle it, or the price has changed since.
     fault = {}
@@ -77,7 +70,7 @@ describe('a settle whose fate is not known', () => {
     const again = await pay(url, payment, { headers: { prefer: 'wait=0' } })
     expect(again.status).toBe(503)
     expect(await codeOf(again)).toBe('settlement_pending')
-    expect(await earned()).toBe(1_000n)
+    expect(await world.earned()).toBe(1_000n)
     expect(world.api.requests).toHaveLength(1)
   })
 
@@ -115,7 +108,7 @@ describe('a settle whose fate is not known', () => {
     fault = { settle: async () => answer }
     const reply = await pay(url, payment)
     expect([reply.status, await codeOf(reply)]).toEqual([503, 'settlement_pending'])
-    expect(states()).toEqual(['unknown'])
+    expect(gateway.states()).toEqual(['unknown'])
     expect(world.facilitator.calls.settle).toHaveLength(1)
   })
 })
@@ -137,12 +130,12 @@ describe('a settle that is known to have failed', () => {
       errorReason: 'insufficient_funds',
     })
     expect(await codeOf(refused)).toBe('insufficient_funds')
-    expect(states()).toEqual(['released'])
+    expect(gateway.states()).toEqual(['released'])
 
     fault = {}
     const paid = await pay(url, payment)
     expect(paid.status).toBe(200)
-    expect(await earned()).toBe(1_000n)
+    expect(await world.earned()).toBe(1_000n)
   })
 
   test('because the facilitator cannot be reached any more costs nothing', async () => {
@@ -174,7 +167,7 @@ describe('verification', () => {
     const reply = await pay(url, payment)
     expect([reply.status, await codeOf(reply)]).toEqual([503, 'facilitator_unavailable'])
     expect(world.api.requests).toHaveLength(0)
-    expect(states()).toEqual([])
+    expect(gateway.states()).toEqual([])
   })
 
   test('by a facilitator that lies does not let an underpayment through', async () => {

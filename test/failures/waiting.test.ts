@@ -1,7 +1,6 @@
 import { createTestClient, http } from 'viem'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { openSqliteLedger } from '../../src/ledger/sqlite.ts'
-import { buyer, seller } from '../support/accounts.ts'
 import type { Answer, Intercept } from '../support/facilitator.ts'
 import {
   startTestGateway,
@@ -27,14 +26,12 @@ let world: World
 let control: ReturnType<typeof controlOf>
 let gateway: TestGateway
 let url: string
-let earnedBefore: bigint
 
 const controlOf = (rpcUrl: string) => createTestClient({ mode: 'anvil', transport: http(rpcUrl) })
 
 beforeAll(async () => {
   world = await startWorld({ intercept, confirmationTimeoutMs: 300 })
   control = controlOf(world.chain.rpcUrl)
-  await world.chain.mint(buyer.address, 1_000_000_000n)
 })
 afterAll(() => world.close())
 
@@ -46,7 +43,7 @@ const start = ({ rpc }: { rpc: boolean }) => {
 
 beforeEach(async () => {
   fault = null
-  earnedBefore = await world.chain.balanceOf(seller.address)
+  await world.startCounting()
   gateway = await start({ rpc: true })
   url = `${gateway.url}/v1/weather/paris`
 })
@@ -55,7 +52,6 @@ afterEach(async () => {
   await gateway.close()
 })
 
-const earned = async () => (await world.chain.balanceOf(seller.address)) - earnedBefore
 const rows = () => readRows(gateway.storeFile)
 
 /** A payment that the facilitator has sent, and that no block has taken yet. */
@@ -81,7 +77,7 @@ test('the same payment sent again gets its content as soon as the money has move
   expect(reply.status).toBe(200)
   expect(await reply.text()).toContain('temperatureCelsius')
   expect(readReceipt(reply)).toMatchObject({ success: true })
-  expect(await earned()).toBe(1_000n)
+  expect(await world.earned()).toBe(1_000n)
   await expect.poll(rows).toMatchObject([{ state: 'delivered' }])
 })
 
@@ -95,7 +91,7 @@ test('of two that wait for one payment, one is told to come back', async () => {
   await control.setAutomine(true)
   await control.mine({ blocks: 1 })
   expect((await first).status).toBe(200)
-  expect(await earned()).toBe(1_000n)
+  expect(await world.earned()).toBe(1_000n)
 })
 
 test('a client that asks not to wait, or has waited long enough, is told to come back', async () => {
@@ -123,7 +119,7 @@ test('a client that leaves while it waits leaves its payment to whoever comes ne
   await control.setAutomine(true)
   await control.mine({ blocks: 1 })
   expect((await pay(url, payment, PATIENT)).status).toBe(200)
-  expect(await earned()).toBe(1_000n)
+  expect(await world.earned()).toBe(1_000n)
 })
 
 test('a payment that turns out never to land is refused with 402, and not before', async () => {
@@ -140,7 +136,7 @@ test('a payment that turns out never to land is refused with 402, and not before
   await control.mine({ blocks: 2 })
   expect((await again).status).toBe(402)
   expect(rows()).toMatchObject([{ state: 'released' }])
-  expect(await earned()).toBe(0n)
+  expect(await world.earned()).toBe(0n)
   await control.revert({ id: snapshot })
 })
 
@@ -171,7 +167,7 @@ test('what another gateway on the same store finds out counts as well', async ()
   expect(reply.status).toBe(200)
   expect(readReceipt(reply)).toMatchObject({ success: true, transaction })
   await other.close()
-  expect(await earned()).toBe(1_000n)
+  expect(await world.earned()).toBe(1_000n)
 })
 
 test('a gateway that stops does not wait with its clients', async () => {

@@ -16,7 +16,6 @@ let transaction: string
 
 beforeAll(async () => {
   world = await startWorld()
-  await world.chain.mint(buyer.address, 1_000_000_000n)
   gateway = await startTestGateway(weatherYaml(world))
   const url = `${gateway.url}/v1/weather/secret-city?token=secret-query`
   payment = await signFor(world.chain, url)

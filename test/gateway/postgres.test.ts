@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { buyer, seller } from '../support/accounts.ts'
+import { seller } from '../support/accounts.ts'
 import {
   startTestGateway,
   startWorld,
@@ -17,7 +17,6 @@ let gateways: TestGateway[]
 
 beforeAll(async () => {
   ;[world, postgres] = await Promise.all([startWorld(), startPostgres()])
-  await world.chain.mint(buyer.address, 1_000_000_000n)
   const storeUrl = await postgres.createSchema('gateways')
   const yaml = weatherYaml(world, { server: 'publicUrl: "http://api.example.com"' })
   gateways = await Promise.all([

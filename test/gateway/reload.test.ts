@@ -1,5 +1,4 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { buyer } from '../support/accounts.ts'
 import {
   startTestGateway,
   startWorld,
@@ -15,7 +14,6 @@ let url: string
 
 beforeAll(async () => {
   world = await startWorld({ eventIntervalMs: 60 })
-  await world.chain.mint(buyer.address, 1_000_000_000n)
 })
 
 afterAll(() => world.close())

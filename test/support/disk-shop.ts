@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import type { ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { buyer, seller } from './accounts.ts'
+import { seller } from './accounts.ts'
 import { type ChildGateway, type ChildGatewayOptions, startChildGateway } from './child-gateway.ts'
 import type { Answer } from './facilitator.ts'
 import { startWorld, type World, weatherYaml } from './gateway.ts'
@@ -49,7 +49,6 @@ export async function buildDiskShop(
   const intercept = (operation: string, next: () => Promise<Answer>): Promise<Answer> =>
     operation === 'settle' ? shop.settle(next) : next()
   const world = await startWorld({ intercept })
-  await world.chain.mint(buyer.address, 1_000_000_000n)
   let executions = 0
   const upstream = await serveLocally(async (_request, response) => {
     executions++

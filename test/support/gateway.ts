@@ -3,13 +3,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import { type Gateway, startGateway } from '../../src/gateway.ts'
-import { seller } from './accounts.ts'
+import { buyer, seller } from './accounts.ts'
 import { type Chain, startChain } from './chain.ts'
 import {
   type FacilitatorOptions,
   type ReferenceFacilitator,
   startFacilitator,
 } from './facilitator.ts'
+import { readRows } from './payments.ts'
 import { startWeatherApi, type WeatherApi, type WeatherApiOptions } from './weather-api.ts'
 
 /** A gateway under test, its files, and what it logged. */
@@ -17,6 +18,8 @@ export interface TestGateway extends Gateway {
   readonly configFile: string
   /** The SQLite file. */
   readonly storeFile: string
+  /** States of the rows of its own file, oldest first. */
+  states(): string[]
   /** Log lines so far, oldest first. */
   readonly logs: Record<string, unknown>[]
   /** Replaces the configuration file; call `reload` to put it in force. */
@@ -42,7 +45,8 @@ export async function startTestGateway(
     await rm(folder, { recursive: true, force: true })
   }
   const { url, adminUrl, reload } = gateway
-  const parts = { url, adminUrl, reload, configFile, storeFile, logs, write, close }
+  const states = (): string[] => readRows(storeFile).map(({ state }) => state)
+  const parts = { url, adminUrl, reload, configFile, storeFile, states, logs, write, close }
   return { ...parts, [Symbol.asyncDispose]: close }
 }
 
@@ -64,11 +68,15 @@ function collectLines(lines: Record<string, unknown>[]): Writable {
   })
 }
 
-/** A chain, the reference facilitator and an API: all that a gateway needs around it. */
+/** A chain, the reference facilitator, an API and a buyer who has money: a gateway needs no more. */
 export interface World {
   readonly chain: Chain
   readonly facilitator: ReferenceFacilitator
   readonly api: WeatherApi
+  /** What reached the seller is counted from now on. */
+  startCounting(): Promise<void>
+  /** What has reached the seller since, in atomic units. */
+  earned(): Promise<bigint>
   close(): Promise<void>
 }
 
@@ -76,12 +84,18 @@ export async function startWorld(
   options: Omit<FacilitatorOptions, 'chain'> & WeatherApiOptions = {},
 ): Promise<World> {
   const chain = await startChain()
+  await chain.mint(buyer.address, 1_000_000_000n)
   const facilitator = await startFacilitator({ chain, ...options })
   const api = await startWeatherApi(options)
+  let before = 0n
   return {
     chain,
     facilitator,
     api,
+    async startCounting() {
+      before = await chain.balanceOf(seller.address)
+    },
+    earned: async () => (await chain.balanceOf(seller.address)) - before,
     async close() {
       await Promise.all([api.close(), facilitator.close()])
       await chain.close()
