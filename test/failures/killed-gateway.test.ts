@@ -77,7 +77,7 @@ test.each<[string, boolean]>([
     expect(await world.chain.balanceOf(seller.address)).toBe(1_000n)
     expect(world.facilitator.calls.settle).toHaveLength(moves ? 1 : 2)
   },
-  20_000,
+  60_000,
 )
 
 /** As if the time had passed for which a dead gateway's claims stay held. */
