@@ -420,7 +420,7 @@ describe('time', () => {
     expect(looks.length).toBeLessThan(10_500)
     expect(atOnceMax).toBe(8)
     expect(outcomes()).toContain('settled: chain_proved')
-  })
+  }, 60_000)
 
   test('a network whose nodes are down does not keep those of another waiting', async () => {
     const many = Array.from({ length: 1_000 }, (_, index) =>
