@@ -25,21 +25,23 @@ function parseCsv(text: string): string[][] {
   return records
 }
 
+/** Whether it is no formula, and tells what was given. */
+function isHarmless(text: string, given: string): boolean {
+  if (FORMULA_STARTS.includes(text[0] ?? '')) return false
+  const quoted = text === `'${given}`
+  return FORMULA_STARTS.includes(given[0] ?? '') ? quoted : quoted || text === given
+}
+
 test('no cell begins as a formula does, and every other one is read back as it was', () => {
   const records = fc.array(fc.array(cell, { minLength: 1 }), { minLength: 1 })
   fc.assert(
     fc.property(records, written => {
       const read = parseCsv(written.map(csvRecord).join(''))
       expect(read.map(({ length }) => length)).toEqual(written.map(({ length }) => length))
-      for (const [row, cells] of read.entries()) {
-        for (const [column, text] of cells.entries()) {
-          const original = written[row]?.[column] ?? ''
-          expect(FORMULA_STARTS).not.toContain(text[0])
-          const isFormula = FORMULA_STARTS.includes(original[0] ?? '')
-          if (isFormula) expect(text).toBe(`'${original}`)
-          else expect([original, `'${original}`]).toContain(text)
-        }
-      }
+      const wrong = read.flatMap((cells, row) =>
+        cells.filter((text, column) => !isHarmless(text, written[row]?.[column] ?? '')),
+      )
+      expect(wrong).toEqual([])
     }),
     { numRuns: 2_000 },
   )
