@@ -9,7 +9,7 @@ import { forwardFree } from './forward.ts'
 import type { House, Visit } from './house.ts'
 import { circumstancesOf, claimRequest, toPurchase } from './purchase.ts'
 import { answerFailure, badTarget, isTooLong, notListed, paymentRequired } from './refusals.ts'
-import { answerKnown, sell } from './sell.ts'
+import { answerInvalid, answerKnown, sell } from './sell.ts'
 
 /** Every request walks this way; whatever happens on it, it is answered, delivered and recorded. */
 export async function handleRequest(exchange: Exchange, house: House): Promise<void> {
@@ -61,7 +61,7 @@ async function walk(visit: Visit): Promise<Reply> {
     return problemReply('verification_budget_spent')
   }
   const verdict = await snapshot.engine.verify(payment)
-  if (verdict.kind === 'invalid') return paymentRequired(price, visit, target.path, verdict.reason)
+  if (verdict.kind === 'invalid') return answerInvalid(purchase, price, verdict.reason)
   if (verdict.kind === 'unavailable') return problemReply('facilitator_unavailable', verdict)
 
   const claim = await house.ledger.claim(claimRequest(purchase))

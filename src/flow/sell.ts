@@ -3,10 +3,12 @@ import type { ClaimId, KnownClaim } from '../ledger/ledger.ts'
 import type { UpstreamOutcome } from '../upstream/upstream.ts'
 import { type SettlementNotice, settlementHeader } from '../x402/receipt.ts'
 import { asPrivate, problemReply, withHeaders } from './answers.ts'
+import { recallSettled } from './await-settlement.ts'
 import type { Reply } from './exchange.ts'
 import { forwardPaid, upstreamFailure } from './forward.ts'
 import type { Purchase } from './purchase.ts'
 import { paymentRequired } from './refusals.ts'
+import type { RoutePrice } from './route.ts'
 
 /** Serves a claimed payment's request and moves its money, in the order that the route asks for. */
 export function sell(purchase: Purchase, id: ClaimId): Promise<Reply> {
@@ -29,6 +31,21 @@ export async function answerKnown(purchase: Purchase, known: KnownClaim): Promis
     case 'other-request':
       return problemReply('payment_for_other_request')
   }
+}
+
+/**
+ * Another gateway on the same ledger may have taken the payment since it was looked up here, and it
+ * is invalid because that one has settled it: whoever was asked for money then would pay twice.
+ */
+export async function answerInvalid(
+  purchase: Purchase,
+  price: Extract<RoutePrice, { kind: 'paid' }>,
+  reason: string,
+): Promise<Reply> {
+  const { visit } = purchase
+  const known = await recallSettled(purchase)
+  if (known.kind !== 'unclaimed') return answerKnown(purchase, known)
+  return paymentRequired(price, visit, pathOf(purchase), reason)
 }
 
 /** An upstream's error costs nothing, and nothing is buffered: back-pressure holds the body. */
@@ -143,13 +160,16 @@ function notSettled(
     case 'not-sent':
       return problemReply('facilitator_unavailable', settlement)
     case 'rejected': {
-      const { visit, route, target } = purchase
-      const path = target.split('?', 1)[0] ?? target
+      const { visit, route } = purchase
       if (route.price.kind !== 'paid') return problemReply('facilitator_unavailable')
-      const reply = paymentRequired(route.price, visit, path, settlement.reason)
+      const reply = paymentRequired(route.price, visit, pathOf(purchase), settlement.reason)
       return withNotice(reply, purchase, notice(purchase, settlement.reason, null))
     }
   }
+}
+
+function pathOf({ target }: Purchase): string {
+  return target.split('?', 1)[0] ?? target
 }
 
 function pending(purchase: Purchase, transaction: string | null): Reply {
