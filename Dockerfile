@@ -45,7 +45,8 @@ HEALTHCHECK --interval=30s --timeout=5s --start-period=10s --retries=3 \
 
 # Node is PID 1. The kernel gives PID 1 no default action for signals, so one without a handler is
 # ignored; farebox sets its own for SIGTERM, SIGINT and SIGHUP before it does anything else, and
-# drains. It starts no other processes, so there is nothing to reap: no init such as tini is needed.
+# drains. It reaps the workers that it starts (server.workers), and they start nobody: no init such as
+# tini is needed.
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["node", "dist/main.js"]
 CMD ["start", "-c", "/etc/farebox/gateway.yaml"]

@@ -1,11 +1,13 @@
 import type { Writable } from 'node:stream'
-import type { GatewayConfig, StoreConfig } from './config/gateway-config.ts'
-import { loadConfig } from './config/load.ts'
-import { formatProblem } from './config/problems.ts'
-import { watchConfig } from './config/watch.ts'
+import type { GatewayConfig, ListenAddress, StoreConfig } from './config/gateway-config.ts'
+import {
+  type ConfigSource,
+  openConfigSource,
+  type Reloaded,
+  type ReloadTarget,
+} from './config/source.ts'
 import type { PaymentKey } from './core/payment.ts'
 import { type Clock, unixMs } from './core/time.ts'
-import { ConfigurationError } from './errors.ts'
 import { createHttpFacilitator } from './facilitator/http-client.ts'
 import { observeFacilitator } from './facilitator/observed.ts'
 import type { V1Networks } from './facilitator/v1-translation.ts'
@@ -13,7 +15,7 @@ import { type Force, openForce } from './flow/force.ts'
 import { handleRequest } from './flow/handle-request.ts'
 import type { House } from './flow/house.ts'
 import { openHouse } from './flow/open-house.ts'
-import { createReadiness, type Readiness } from './flow/readiness.ts'
+import { createReadiness, type ReadinessReport } from './flow/readiness.ts'
 import { attemptMsMax, type Recovery, startRecovery } from './flow/recovery.ts'
 import { createSettlementWatch } from './flow/settlement-watch.ts'
 import { createStoreHealth } from './flow/store-health.ts'
@@ -27,8 +29,8 @@ import { openSqliteLedger } from './ledger/sqlite.ts'
 import { openChains } from './networks/chains.ts'
 import { createNetworkRegistry, type NetworkRegistry } from './networks/registry.ts'
 import { combineObservers, type GatewayObserver } from './observe/events.ts'
-import { createLogger } from './observe/log.ts'
-import { createMetrics } from './observe/metrics.ts'
+import { createLogger, type Logger } from './observe/log.ts'
+import { createMetrics, type MetricReport } from './observe/metrics.ts'
 import { createUpstream } from './upstream/forward.ts'
 import { createUpstreamSet } from './upstream/upstream-set.ts'
 import { fareboxVersion } from './version.ts'
@@ -44,11 +46,6 @@ export interface GatewayOptions {
   readonly log?: number | string | Writable
 }
 
-export type Reloaded =
-  | { readonly kind: 'reloaded' }
-  /** What was in force still is. */
-  | { readonly kind: 'refused'; readonly problems: readonly string[] }
-
 export interface Gateway {
   /** "http://127.0.0.1:8402" */
   readonly url: string
@@ -61,20 +58,55 @@ export interface Gateway {
 }
 
 /**
- * Starts a gateway.
+ * Starts a gateway in this process, and in no other: `server.workers` is for `farebox start`.
  *
  * @throws ConfigurationError    with every problem of the file.
  * @throws StoreUnavailableError when the store cannot be opened.
  */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  await using opened = new AsyncDisposableStack()
   // Before the file is read, so that no change falls between the two.
-  const changes = options.watch ? watchChanges(options.configFile) : null
-  opened.defer(() => changes?.close())
-  const config = await readConfig(options)
+  const source = openConfigSource(options)
+  try {
+    return await startGatewayOn(source, await source.read(), options)
+  } catch (error) {
+    source.close()
+    throw error
+  }
+}
 
+/** As `startGateway`, for whoever has read the file already. Closes `source` with the gateway. */
+export async function startGatewayOn(
+  source: ConfigSource,
+  config: GatewayConfig,
+  options: Pick<GatewayOptions, 'log'>,
+): Promise<Gateway> {
+  await using opened = new AsyncDisposableStack()
   const logger = createLogger({ destination: options.log ?? null })
   opened.defer(() => logger.close())
+  const gateway = await openGateway(config, { logger, admin: config.admin })
+  opened.defer(() => gateway.close())
+  opened.defer(() => source.close())
+  const { url, adminUrl } = gateway
+  const reload = source.reloadInto(gateway)
+  const running = opened.move()
+  return { url, adminUrl, reload, close: () => running.disposeAsync() }
+}
+
+/** A gateway whose configuration is handed in: on its own, or one worker of several. */
+export interface OpenGateway extends ReloadTarget {
+  readonly url: string
+  readonly adminUrl: string | null
+  readiness(): Promise<ReadinessReport>
+  metrics(): Promise<MetricReport>
+  close(): Promise<void>
+}
+
+/** Puts everything together, in the order in which one thing needs the other. */
+export async function openGateway(
+  config: GatewayConfig,
+  { logger, admin: listen }: { readonly logger: Logger; readonly admin: ListenAddress | null },
+): Promise<OpenGateway> {
+  await using opened = new AsyncDisposableStack()
   const ledger = await openLedger(config.store)
   opened.defer(() => ledger.close())
   const metrics = createMetrics({
@@ -90,13 +122,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const recovery = openRecovery({ force, ledger, observer, resolved: settlements.tell })
   opened.defer(() => recovery.close())
   const readiness = createReadiness({ force, ledger, storeHealth })
-  const admin =
-    config.admin &&
-    (await startAdmin({
-      listen: config.admin,
-      metrics: metrics.render,
-      readiness: readiness.report,
-    }))
+  const pages = { metrics: metrics.render, readiness: readiness.report }
+  const admin = listen && (await startAdmin({ listen, ...pages }))
   opened.defer(() => admin?.close())
   const { wake: claimLeftOpen } = recovery
   const house = openHouse({ force, ledger, observer, clock, claimLeftOpen, settlements })
@@ -105,13 +132,18 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   opened.defer(() => settlements.close())
   opened.defer(() => readiness.startDraining())
 
-  const reload = createReload(options, { force, readiness, observer })
-  changes?.onChange(() => void reload())
   const running = opened.move()
   return {
     url: server.url,
     adminUrl: admin?.url ?? null,
-    reload,
+    inForce: () => force.current.config,
+    apply: force.apply,
+    reloaded(problems) {
+      readiness.noteReload(problems)
+      observer.configReloaded({ ok: problems.length === 0, problems })
+    },
+    readiness: readiness.report,
+    metrics: metrics.report,
     close: () => running.disposeAsync(),
   }
 }
@@ -123,29 +155,6 @@ function openLedger(store: StoreConfig): Promise<Ledger> {
 }
 
 const clock: Clock = () => unixMs(Date.now())
-
-async function readConfig({
-  configFile,
-  env = process.env,
-}: GatewayOptions): Promise<GatewayConfig> {
-  const loaded = await loadConfig(configFile, { env })
-  if (loaded.kind === 'invalid') throw new ConfigurationError(loaded.problems)
-  return loaded.config
-}
-
-/** Remembers a change that comes before anybody listens. */
-function watchChanges(file: string): { onChange(callback: () => void): void; close(): void } {
-  const changed = Promise.withResolvers<void>()
-  let notify: () => void = changed.resolve
-  const watch = watchConfig(file, () => notify())
-  return {
-    onChange(callback) {
-      notify = callback
-      void changed.promise.then(callback)
-    },
-    close: () => watch.close(),
-  }
-}
 
 function bringIntoForce(config: GatewayConfig, observer: GatewayObserver): Promise<Force> {
   return openForce(config, {
@@ -212,37 +221,4 @@ function toSettings(config: GatewayConfig): ExchangeSettings & { readonly config
   const { publicUrl, trustedProxies, limits } = config.server
   const clientAddress = createClientAddressReader(trustedProxies)
   return { config, publicUrl, bodyBytesMax: limits.bodyBytes, clientAddress }
-}
-
-function createReload(
-  options: GatewayOptions,
-  parts: { force: Force; readiness: Readiness; observer: GatewayObserver },
-): () => Promise<Reloaded> {
-  const { force, readiness, observer } = parts
-  return async () => {
-    const loaded = await loadConfig(options.configFile, { env: options.env ?? process.env })
-    const problems =
-      loaded.kind === 'invalid'
-        ? loaded.problems.map(formatProblem)
-        : needsRestart(force.current.config, loaded.config)
-    readiness.noteReload(problems)
-    if (loaded.kind === 'loaded' && problems.length === 0) await force.apply(loaded.config)
-    observer.configReloaded({ ok: problems.length === 0, problems })
-    return problems.length === 0 ? { kind: 'reloaded' } : { kind: 'refused', problems }
-  }
-}
-
-/** What cannot change under sockets and files that are open. */
-function needsRestart(before: GatewayConfig, after: GatewayConfig): string[] {
-  const fixed = (config: GatewayConfig): Record<string, unknown> => ({
-    'server.listen': config.server.listen,
-    'server.limits.headerBytes': config.server.limits.headerBytes,
-    'server.limits.requestTimeout': config.server.limits.requestTimeoutMs,
-    admin: config.admin,
-    store: { ...config.store, redeemableMs: null, retentionMs: null },
-  })
-  const now = fixed(after)
-  return Object.entries(fixed(before))
-    .filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(now[name]))
-    .map(([name]) => `${name} has changed, which takes a restart. Nothing was applied.`)
 }

@@ -35,12 +35,13 @@ const PURE_LIBRARIES: Readonly<Record<string, readonly string[]>> = {
 /** Libraries that belong to one place, so that they can be replaced there. */
 const LIBRARY_HOMES: Readonly<Record<string, readonly string[]>> = {
   undici: ['src/upstream/', 'src/facilitator/http-client.ts', 'src/cli/pay/http.ts'],
-  'prom-client': ['src/observe/metrics.ts', 'src/observe/kept-metrics.ts'],
+  'prom-client': ['src/observe/'],
   pino: ['src/observe/log.ts'],
   yaml: ['src/config/', 'src/networks/data-file.ts'],
   commander: ['src/cli/'],
   '@clack/prompts': ['src/cli/'],
   'node:sqlite': ['src/ledger/'],
+  'node:cluster': ['src/cli/workers/'],
   pg: ['src/ledger/'],
   'node:http': ['src/http/', 'src/cli/'],
 }

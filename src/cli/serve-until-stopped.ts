@@ -5,13 +5,16 @@ import type { Output } from './output.ts'
 /** What runs until a signal ends it. */
 export interface Service {
   reload(): Promise<unknown>
+  /** Resolves when it cannot go on by itself. */
+  readonly failed?: Promise<Error>
   /** Takes nothing new, finishes what runs, closes everything. */
   close(): Promise<void>
 }
 
 export type Served =
   | { readonly kind: 'stopped' }
-  | { readonly kind: 'not-started'; readonly error: unknown }
+  /** It did not start, or could not go on. */
+  | { readonly kind: 'failed'; readonly error: unknown }
 
 export interface ServeHooks<Running> {
   readonly output: Output
@@ -22,8 +25,8 @@ export interface ServeHooks<Running> {
 const LINGER_MS = 1000
 
 /**
- * Opens a service and runs it until SIGTERM or SIGINT, then closes it. SIGHUP reloads it. A second
- * SIGINT ends the process at once.
+ * Opens a service and runs it until SIGTERM or SIGINT, or until it fails, then closes it. SIGHUP
+ * reloads it. A second SIGINT ends the process at once.
  *
  * The handlers are set before anything opens: as PID 1 of a container, a process without them would
  * ignore these signals, and elsewhere a SIGHUP during the start would kill it.
@@ -48,11 +51,11 @@ export async function serveUntilStopped<Running extends Service>(
   try {
     service = await open()
   } catch (error) {
-    return { kind: 'not-started', error }
+    return { kind: 'failed', error }
   }
   await onStarted(service)
-  await stopAsked.promise
+  const failure = await Promise.race([stopAsked.promise, service.failed ?? stopAsked.promise])
   await service.close()
   setTimeout(() => process.exit(), LINGER_MS).unref()
-  return { kind: 'stopped' }
+  return failure === undefined ? { kind: 'stopped' } : { kind: 'failed', error: failure }
 }

@@ -33,8 +33,7 @@ interface Place {
 
 async function start(file: string, { output, env }: Place): Promise<ExitCode> {
   const open = async () => {
-    const { startGateway } = await import('../gateway.ts')
-    const gateway = await startGateway({ configFile: file, watch: true, env, log: output.stdout })
+    const gateway = await openService(file, { output, env })
     const reload = async () => {
       const reloaded = await gateway.reload()
       output.note(
@@ -43,7 +42,7 @@ async function start(file: string, { output, env }: Place): Promise<ExitCode> {
           : `${file} was not taken, what was in force stays:\n${reloaded.problems.join('\n')}`,
       )
     }
-    return { url: gateway.url, adminUrl: gateway.adminUrl, reload, close: () => gateway.close() }
+    return { ...gateway, reload }
   }
   const served = await serveUntilStopped(open, {
     output,
@@ -52,7 +51,26 @@ async function start(file: string, { output, env }: Place): Promise<ExitCode> {
       else output.stdout.write(`${JSON.stringify(listening(gateway))}\n`)
     },
   })
-  return served.kind === 'stopped' ? EXIT_OK : reportNotStarted(served.error, output)
+  return served.kind === 'stopped' ? EXIT_OK : reportFailure(served.error, output)
+}
+
+/** One process, or as many workers as the file says. */
+async function openService(configFile: string, { output, env }: Place) {
+  const { openConfigSource } = await import('../config/source.ts')
+  // Before the file is read, so that no change falls between the two.
+  const source = openConfigSource({ configFile, env, watch: true })
+  try {
+    const config = await source.read()
+    if (config.server.workers === 1) {
+      const { startGatewayOn } = await import('../gateway.ts')
+      return await startGatewayOn(source, config, { log: output.stdout })
+    }
+    const { startWorkers } = await import('./workers/start-workers.ts')
+    return await startWorkers(source, config, { log: output.stdout })
+  } catch (error) {
+    source.close()
+    throw error
+  }
 }
 
 interface Addresses {
@@ -85,7 +103,7 @@ async function greet(gateway: Addresses, file: string, { output, env }: Place): 
   )
 }
 
-async function reportNotStarted(error: unknown, output: Output): Promise<ExitCode> {
+async function reportFailure(error: unknown, output: Output): Promise<ExitCode> {
   const failure = failureFrom(error)
   if (!(error instanceof ConfigurationError)) {
     output.failure(failure)

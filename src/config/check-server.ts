@@ -7,7 +7,7 @@ import type { ListenAddress, ServerConfig, StoreConfig } from './gateway-config.
 import type { Settings } from './schema.ts'
 
 export function checkServer(settings: Settings, context: CheckContext): ServerConfig {
-  const { listen, publicUrl, trustedProxies, limits, drainTimeout } = settings.server
+  const { listen, publicUrl, trustedProxies, limits, drainTimeout, workers } = settings.server
   return {
     listen,
     publicUrl: publicUrl === undefined ? null : checkPublicUrl(publicUrl, context),
@@ -20,6 +20,7 @@ export function checkServer(settings: Settings, context: CheckContext): ServerCo
       requestTimeoutMs: limits.requestTimeout,
     },
     drainTimeoutMs: drainTimeout,
+    workers,
   }
 }
 
@@ -64,7 +65,7 @@ function isEveryHost({ host }: ListenAddress): boolean {
   return host === '0.0.0.0' || host === '::'
 }
 
-export function checkStore({ store }: Settings, context: CheckContext): StoreConfig {
+export function checkStore({ store, server }: Settings, context: CheckContext): StoreConfig {
   const times = { redeemableMs: store.redeemable, retentionMs: store.retention }
   const path = ['store', 'url']
   if (/^postgres(ql)?:\/\//.test(store.url)) {
@@ -75,7 +76,10 @@ export function checkStore({ store }: Settings, context: CheckContext): StoreCon
     return { kind: 'postgres', url: store.url, ...times }
   }
   const [, file] = /^sqlite:(.+)$/s.exec(store.url) ?? []
-  if (file === ':memory:') return { kind: 'sqlite', path: file, ...times }
+  if (file === ':memory:') {
+    if (server.workers > 1) reportNothingToShare(context)
+    return { kind: 'sqlite', path: file, ...times }
+  }
   // Two slashes announce a host in a URL, and sqlite:data/x.db with them would name another file.
   const isFile = file !== undefined && !/^\/\/(?!\/)/.test(file) && !/[\0?#]/.test(file)
   if (isFile) return { kind: 'sqlite', path: resolve(context.directory, file), ...times }
@@ -83,6 +87,12 @@ export function checkStore({ store }: Settings, context: CheckContext): StoreCon
     'Write sqlite: and a path, like sqlite:./data/farebox.db, or postgres://user@host/database.'
   context.report(path, { message: 'is not a store that farebox knows', cure })
   return { kind: 'sqlite', path: ':memory:', ...times }
+}
+
+function reportNothingToShare(context: CheckContext): void {
+  const message = 'needs a store that processes can share, and sqlite::memory: is in one alone'
+  const cure = 'Give store.url a file, like sqlite:./data/farebox.db, or leave workers out.'
+  context.report(['server', 'workers'], { message, cure })
 }
 
 export function checkOrigins(

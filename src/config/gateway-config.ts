@@ -35,6 +35,8 @@ export interface ServerConfig {
   readonly limits: ServerLimits
   /** How long a SIGTERM waits for requests in flight. */
   readonly drainTimeoutMs: number
+  /** Processes that share the listener and the store. */
+  readonly workers: number
 }
 
 export interface ServerLimits {

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { networks } from './schema-networks.ts'
 import { accepts, corsSetting, route } from './schema-routes.ts'
 import { facilitator, upstream } from './schema-upstreams.ts'
-import { duration, listenAddress, name, size, text } from './schema-values.ts'
+import { duration, listenAddress, name, size, text, wholeNumber } from './schema-values.ts'
 
 const KIB = 1024
 
@@ -43,6 +43,10 @@ const server = z.strictObject({
   limits: limits.prefault({}).meta({ description: 'What is refused for being too large or slow.' }),
   drainTimeout: duration().prefault('30s').meta({
     description: 'How long requests in flight may take to end after SIGTERM.',
+  }),
+  workers: wholeNumber({ min: 1, max: 64 }).prefault('1').meta({
+    description:
+      'Processes that share the listener and the store, so that more than one core is used.',
   }),
 })
 

@@ -37,7 +37,7 @@ export function createReadiness({ force, ledger, storeHealth }: ReadinessParts):
       const { payments } = force.current
       const amiss = [
         ...payments.silent().map(name => `facilitator ${name} has not said what it supports`),
-        ...reloadProblems.map(problem => `the last reload was refused: ${problem}`),
+        ...reloadProblems.map(refusedReload),
       ]
       return { ready: blocking.length === 0, reasons: [...blocking, ...amiss] }
     },
@@ -48,6 +48,10 @@ export function createReadiness({ force, ledger, storeHealth }: ReadinessParts):
       reloadProblems = problems
     },
   }
+}
+
+export function refusedReload(problem: string): string {
+  return `the last reload was refused: ${problem}`
 }
 
 async function storeReasons(ledger: Ledger, health: StoreHealth): Promise<string[]> {

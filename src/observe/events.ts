@@ -75,6 +75,16 @@ export interface ClaimResolved {
   readonly ageMs: number
 }
 
+/** A worker process has ended without being asked to. It is replaced. */
+export interface WorkerEnded {
+  readonly worker: number
+  /** Null when a signal ended it. */
+  readonly exitCode: number | null
+  readonly signal: string | null
+  /** Until its replacement starts. */
+  readonly replacedInMs: number
+}
+
 /** Told of what happens. Must be quick and must not throw; nothing waits for it. */
 export interface GatewayObserver {
   requestFinished(event: RequestFinished): void
@@ -83,6 +93,7 @@ export interface GatewayObserver {
   claimResolved(event: ClaimResolved): void
   /** Something broke: an outcome that nobody expected. */
   errorReported(event: ErrorReported): void
+  workerEnded(event: WorkerEnded): void
 }
 
 /**
@@ -113,6 +124,7 @@ export function combineObservers(
     configReloaded: all('configReloaded'),
     claimResolved: all('claimResolved'),
     errorReported: all('errorReported'),
+    workerEnded: all('workerEnded'),
   }
 }
 

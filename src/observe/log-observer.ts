@@ -41,6 +41,8 @@ export function createLogObserver(log: LogLines): GatewayObserver {
       const described = { error: describeError(error) }
       log.error('error', requestId === null ? described : { requestId, ...described })
     },
+    workerEnded: ({ worker, exitCode, signal, replacedInMs }) =>
+      log.error('worker ended', { worker, exitCode, signal, replacedInMs }),
   }
 }
 

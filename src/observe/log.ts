@@ -11,6 +11,8 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
 export interface Logger extends LogLines {
   /** Writes one line for each request, and one for whatever else deserves it. */
   readonly observer: GatewayObserver
+  /** Passes on whole lines that another process has written. */
+  relay(lines: string): void
   /** Writes out what is buffered. Never rejects: nothing can be done about a lost log line. */
   close(): Promise<void>
 }
@@ -20,6 +22,8 @@ export interface LoggerOptions {
   readonly level?: LogLevel
   /** File descriptor, file path or stream; null: nowhere. */
   readonly destination: number | string | Writable | null
+  /** Which of several processes writes; each line says so. Default: there is only this one. */
+  readonly worker?: number
 }
 
 /** The log file cannot be opened for writing. */
@@ -49,14 +53,16 @@ const LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error', 'silent']
  *
  * @throws LogFileError when `destination` is a path that cannot be opened.
  */
-export function createLogger({ level = 'info', destination }: LoggerOptions): Logger {
+export function createLogger(options: LoggerOptions): Logger {
+  const { level = 'info', destination, worker } = options
   const sink = openSink(destination)
+  const origin = worker === undefined ? '' : `,"worker":${worker}`
   const timeText = createTimeText()
   const writer = (name: LogLevel): WriteLine => {
     if (sink === null || LEVELS.indexOf(name) < LEVELS.indexOf(level)) return () => {}
     return (message, fields) => {
       const head = `{"time":"${timeText()}","level":"${name}","msg":${JSON.stringify(message)}`
-      sink.write(`${head}${tailOf(fields)}\n`)
+      sink.write(`${head}${origin}${tailOf(fields)}\n`)
     }
   }
   const lines = {
@@ -65,7 +71,12 @@ export function createLogger({ level = 'info', destination }: LoggerOptions): Lo
     warn: writer('warn'),
     error: writer('error'),
   }
-  return { ...lines, observer: createLogObserver(lines), close: async () => sink?.close() }
+  return {
+    ...lines,
+    observer: createLogObserver(lines),
+    relay: text => sink?.write(text),
+    close: async () => sink?.close(),
+  }
 }
 
 /** The rest of a line after its message. */

@@ -1,4 +1,11 @@
-import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client'
+import {
+  Counter,
+  collectDefaultMetrics,
+  Gauge,
+  type MetricObjectWithValues,
+  type MetricValue,
+  Registry,
+} from 'prom-client'
 import { formatAmount } from '../core/amount.ts'
 import { FareboxError } from '../errors.ts'
 import type { ClaimState } from '../ledger/ledger.ts'
@@ -17,14 +24,21 @@ import { addDuration, createDurations, createSeries, type Labels, mapValues } fr
 export interface MetricsOptions {
   /** Of farebox. */
   readonly version: string
-  /** Asked at every scrape. A scrape goes on without these rows when it fails or takes too long. */
-  readonly countLedgerRows: () => Promise<Readonly<Record<ClaimState, number>>>
+  /**
+   * Asked at every scrape, which goes on without these rows when it fails or takes too long. Null:
+   * others in the same gateway ask.
+   */
+  readonly countLedgerRows: (() => Promise<Readonly<Record<ClaimState, number>>>) | null
 }
+
+/** The numbers of one process, to be summed with those of others. */
+export type MetricReport = readonly MetricObjectWithValues<MetricValue<string>>[]
 
 export interface Metrics {
   readonly observer: GatewayObserver
   /** The Prometheus text format, version 0.0.4. */
   render(): Promise<string>
+  report(): Promise<MetricReport>
 }
 
 interface Revenue {
@@ -54,16 +68,22 @@ export function createMetrics({ version, countLedgerRows }: MetricsOptions): Met
     configReloaded: registerReloads(registry),
     claimResolved: registerResolved(registry),
     errorReported: registerErrors(registry),
+    workerEnded: registerWorkers(registry),
   }
-  registerLedgerRows(registry, countLedgerRows)
+  if (countLedgerRows !== null) registerLedgerRows(registry, countLedgerRows)
   const build = new Gauge({
     name: 'farebox_build_info',
     help: 'Always 1. The labels say what is running.',
     labelNames: ['version', 'node'],
+    aggregator: 'first',
     registers: [registry],
   })
   build.set({ version, node: process.versions.node }, 1)
-  return { observer, render: () => registry.metrics() }
+  return {
+    observer,
+    render: () => registry.metrics(),
+    report: () => registry.getMetricsAsJSON(),
+  }
 }
 
 function registerRequests(registry: Registry): (event: RequestFinished) => void {
@@ -174,6 +194,7 @@ function registerReloads(registry: Registry): GatewayObserver['configReloaded'] 
   const lastSuccess = new Gauge({
     name: 'farebox_config_last_reload_success',
     help: '1: the configuration file is in force. 0: it is bad, and an older one is in force.',
+    aggregator: 'min',
     registers: [registry],
   })
   lastSuccess.set(1)
@@ -183,10 +204,24 @@ function registerReloads(registry: Registry): GatewayObserver['configReloaded'] 
   }
 }
 
-function registerLedgerRows(registry: Registry, count: MetricsOptions['countLedgerRows']): void {
+function registerWorkers(registry: Registry): () => void {
+  const ended = new Counter({
+    name: 'farebox_workers_ended_total',
+    help: 'Workers that ended without being asked to, and were replaced.',
+    registers: [registry],
+  })
+  return () => ended.inc()
+}
+
+function registerLedgerRows(
+  registry: Registry,
+  count: NonNullable<MetricsOptions['countLedgerRows']>,
+): void {
   const rows = new Gauge({
     name: 'farebox_ledger_rows',
     help: 'Claims in the ledger by state. Missing while the store does not answer.',
+    // Every worker counts the same rows.
+    aggregator: 'first',
     labelNames: ['state'],
     registers: [registry],
     async collect() {

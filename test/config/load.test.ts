@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { loadConfig } from '../../src/config/load.ts'
-import { accepted, HEAD, PAY_TO } from './support.ts'
+import { accepted, brief, HEAD, PAY_TO, problemsOf } from './support.ts'
 
 const USDC_BASE_SEPOLIA = '0x036CbD53842c5426634e7929541eC2318f3dCF7e'
 
@@ -142,6 +142,20 @@ routes: {/a: free, /b: {price: free, cors: off}, /c: {price: free, cors: {origin
     const config = accepted(`${HEAD}admin: off\nstore: "sqlite::memory:"\nroutes: {/a: free}`)
     expect(config.admin).toBeNull()
     expect(config.store).toMatchObject({ kind: 'sqlite', path: ':memory:' })
+  })
+
+  it('runs one process unless the file says more, and never several without a store to share', () => {
+    const workers = (server: string, store: string): string =>
+      `${HEAD}server: {${server}}\nstore: "${store}"\nroutes: {/a: free}`
+    expect(accepted(workers('', 'sqlite::memory:')).server.workers).toBe(1)
+    expect(accepted(workers('workers: 64', 'sqlite:./a.db')).server.workers).toBe(64)
+    expect(accepted(workers('workers: 2', 'postgres://u@h/d')).server.workers).toBe(2)
+    expect(brief(problemsOf(workers('workers: 2', 'sqlite::memory:')))).toEqual([
+      expect.stringMatching(/^6:\d+ server\.workers: needs a store that processes can share/),
+    ])
+    for (const count of ['0', '65', '1.5', 'many']) {
+      expect(problemsOf(workers(`workers: ${count}`, 'sqlite:./a.db'))).toHaveLength(1)
+    }
   })
 
   it('takes the slash off the end of a base URL, and keeps its path', () => {
