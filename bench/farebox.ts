@@ -8,8 +8,10 @@ export interface FareboxOptions {
   readonly folder: string
   readonly upstream: string
   readonly facilitator: string
-  /** Default: a file. */
-  readonly store?: 'file' | 'memory'
+  /** 'file', 'memory', or a store's URL. Default: a file. */
+  readonly store?: string
+  /** Default: one. */
+  readonly workers?: number
   /** YAML lines. Default: one priced route and one free one. */
   readonly routes?: readonly string[]
 }
@@ -36,13 +38,17 @@ export function fareboxEntry(): string {
 
 /** Writes a configuration into a folder of its own. Logs are on: one line a request, to a file. */
 export async function configureFarebox(options: FareboxOptions): Promise<FareboxFiles> {
-  const { upstream, facilitator, store = 'file', routes = ROUTES } = options
+  const { upstream, facilitator, store = 'file', routes = ROUTES, workers = 1 } = options
   const folder = await mkdtemp(join(options.folder, 'farebox-'))
   const [port, adminPort] = [await freePort(), await freePort()]
-  const storeUrl = store === 'file' ? `sqlite:${join(folder, 'farebox.db')}` : 'sqlite::memory:'
+  const named = new Map([
+    ['file', `sqlite:${join(folder, 'farebox.db')}`],
+    ['memory', 'sqlite::memory:'],
+  ])
+  const storeUrl = named.get(store) ?? store
   const configFile = join(folder, 'gateway.yaml')
   const yaml = `version: 1
-server: {listen: "127.0.0.1:${port}", publicUrl: "https://api.example.com"}
+server: {listen: "127.0.0.1:${port}", publicUrl: "https://api.example.com", workers: ${workers}}
 admin: {listen: "127.0.0.1:${adminPort}"}
 store: {url: "${storeUrl}"}
 payTo: "${PAY_TO}"

@@ -2,6 +2,7 @@
  * Preloaded into every process that is measured. It answers its parent with what all threads have
  * used so far, to the microsecond; profiles between two messages; and never outlives its parent.
  */
+import cluster from 'node:cluster'
 import { Session } from 'node:inspector/promises'
 
 let session: Session | null = null
@@ -28,4 +29,5 @@ process.on('message', message => {
 })
 process.once('disconnect', () => process.exit())
 // A program that has nothing left to do must still be able to end by itself.
-process.channel?.unref()
+// A worker of a cluster lives by its channel.
+if (cluster.isPrimary) process.channel?.unref()

@@ -9,12 +9,23 @@ export interface Report {
   readonly rounds: number
   readonly seconds: number
   readonly paths: readonly DuelResult[]
+  /** On disk, then in memory. */
   readonly ledgerLatencies: readonly Latency[]
+  /** On SQLite, by one process. */
+  readonly claimsPerSecond: number
   readonly startUp: StartUp
 }
 
-export function isWithinLimits({ paths, startUp }: Report): boolean {
-  return startUp.ok && paths.every(({ verdicts }) => verdicts.every(({ ok }) => ok))
+/** What the store may add to a payment, and how many it must take. */
+const ADDED_P50_MS_MAX = 3
+const CLAIMS_PER_SECOND_MIN = 2_000
+
+export function isWithinLimits(report: Report): boolean {
+  const { paths, startUp, ledgerLatencies, claimsPerSecond } = report
+  const kept = paths.every(({ verdicts }) => verdicts.every(({ ok }) => ok))
+  const storeOk =
+    addedMs(ledgerLatencies).p50 < ADDED_P50_MS_MAX && claimsPerSecond >= CLAIMS_PER_SECOND_MIN
+  return startUp.ok && kept && storeOk
 }
 
 /** For people: a line for each contestant and what is held against it. */
@@ -34,13 +45,12 @@ export function toText(report: Report): string {
   const latencies = report.ledgerLatencies.map(
     ({ name, p50Ms, p99Ms }) => `  ${name}: ${p50Ms.toFixed(2)} ms p50, ${p99Ms.toFixed(2)} ms p99`,
   )
-  const added = addedText(report.ledgerLatencies)
   const lines = [head, '', ...table([COLUMNS, ...rows]), '']
   return [
     ...lines,
     'One payment at a time, from request to response:',
     ...latencies,
-    added,
+    ...storeLines(report),
     '',
     'CPU is user and system time of the whole process. Ratios are medians of ratios within a round;',
     `in brackets that of the quieter rounds alone. ${seconds.toFixed(0)} s.`,
@@ -48,11 +58,28 @@ export function toText(report: Report): string {
   ].join('\n')
 }
 
-function addedText([first, second]: readonly Latency[]): string {
-  if (first === undefined || second === undefined) return ''
-  const p50 = (first.p50Ms - second.p50Ms).toFixed(2)
-  const p99 = (first.p99Ms - second.p99Ms).toFixed(2)
-  return `  added by the disk: ${p50} ms p50, ${p99} ms p99`
+/** What the store costs and carries, with the disk beside without it. */
+function storeLines({ paths, ledgerLatencies, claimsPerSecond }: Report): readonly string[] {
+  const { p50, p99 } = addedMs(ledgerLatencies)
+  const [on, off] = paths.find(({ path }) => path === 'ledger')?.standings ?? []
+  const perSecond = (standing: typeof on): string => standing?.requestsPerSecond.toFixed(0) ?? '?'
+  return [
+    `  added by the store: ${p50.toFixed(2)} ms p50, ${p99.toFixed(2)} ms p99` +
+      limitText(`p50 < ${ADDED_P50_MS_MAX} ms`, p50 < ADDED_P50_MS_MAX),
+    '',
+    `Payments a second: ${perSecond(on)} with the store on disk, ${perSecond(off)} in memory`,
+    `Claims a second on SQLite: ${claimsPerSecond.toFixed(0)}` +
+      limitText(`>= ${CLAIMS_PER_SECOND_MIN}`, claimsPerSecond >= CLAIMS_PER_SECOND_MIN),
+  ]
+}
+
+function limitText(limit: string, ok: boolean): string {
+  return ` (${limit}: ${ok ? 'ok' : 'MISSED'})`
+}
+
+function addedMs([on, off]: readonly Latency[]): { readonly p50: number; readonly p99: number } {
+  if (on === undefined || off === undefined) return { p50: Number.NaN, p99: Number.NaN }
+  return { p50: on.p50Ms - off.p50Ms, p99: on.p99Ms - off.p99Ms }
 }
 
 type Row = readonly string[]

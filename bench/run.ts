@@ -4,8 +4,9 @@
  * a limit is broken.
  */
 import { cpus } from 'node:os'
-import { relative } from 'node:path'
+import { join, relative } from 'node:path'
 import { parseArgs } from 'node:util'
+import { runClaimers } from './claimers.ts'
 import { type DuelPlan, type DuelResult, runDuel } from './duel.ts'
 import { fareboxEntry } from './farebox.ts'
 import { type Latency, measureLatency } from './ledger-latency.ts'
@@ -57,6 +58,11 @@ async function measureAll(effort: Effort): Promise<Report> {
       ledgerLatencies.push(await measureLatency(contestant, effort.unhurried))
     }
     paths.push(await duel(world, ledgerPlan))
+    tell('claims')
+    const claims = await runClaimers({
+      storeUrl: `sqlite:${join(world.folder, 'claims.db')}`,
+      ...{ work: 'claims', processes: 1, callers: 32, milliseconds: effort.claimsMs },
+    })
     return {
       node: process.versions.node,
       cpus: `${cpus().length} x ${cpus()[0]?.model.trim() ?? 'unknown'}`,
@@ -65,6 +71,7 @@ async function measureAll(effort: Effort): Promise<Report> {
       seconds: (performance.now() - begin) / 1000,
       paths,
       ledgerLatencies,
+      claimsPerSecond: claims.perSecond,
       startUp,
     }
   } finally {

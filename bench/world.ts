@@ -19,7 +19,7 @@ export interface World {
   close(): Promise<void>
 }
 
-export type FareboxParts = Pick<FareboxOptions, 'store' | 'routes'>
+export type FareboxParts = Pick<FareboxOptions, 'store' | 'routes' | 'workers'>
 
 const CONTESTANTS = join(import.meta.dirname, 'contestants')
 
