@@ -1,7 +1,15 @@
+import type { NetworkId } from '../core/payment.ts'
 import type { CheckContext } from './check-context.ts'
+import { checkAuth, checkPresetAuth, checkPresetHeaders } from './check-facilitator-auth.ts'
 import { checkHeaders } from './check-headers.ts'
 import { baseOf, readHttpUrl } from './check-url.ts'
-import type { FacilitatorConfig, UpstreamConfig } from './gateway-config.ts'
+import type { FacilitatorPreset } from './facilitator-presets.ts'
+import type {
+  FacilitatorAuth,
+  FacilitatorConfig,
+  FacilitatorQuirks,
+  UpstreamConfig,
+} from './gateway-config.ts'
 import type { Path } from './problems.ts'
 import type { Settings } from './schema.ts'
 import type { FacilitatorSetting } from './schema-upstreams.ts'
@@ -38,10 +46,15 @@ export function checkFacilitators(settings: Settings, context: CheckContext): Fa
       const message = `is the same as facilitators[${first}]`
       context.report(path, { message, cure: 'Keep one of the two.' })
     }
+    const { preset } = place
+    const headers = checkHeaders(setting.headers, [...path, 'headers'], context)
     checked.push({
       name: uniqueName(place.name, checked),
+      preset: preset && place.name,
       url: place.url,
-      headers: checkHeaders(setting.headers, [...path, 'headers'], context),
+      auth: checkCredentials(setting, preset, { path, context }),
+      quirks: readQuirks(setting, preset, { path, context }),
+      headers: preset ? checkPresetHeaders(preset, headers, { path, context }) : headers,
       timeoutMs: setting.timeout,
       settleTimeoutMs: setting.settleTimeout,
     })
@@ -49,12 +62,60 @@ export function checkFacilitators(settings: Settings, context: CheckContext): Fa
   return checked
 }
 
+interface Place {
+  readonly path: Path
+  readonly context: CheckContext
+}
+
+function checkCredentials(
+  { auth }: FacilitatorSetting,
+  preset: FacilitatorPreset | null,
+  { path, context }: Place,
+): FacilitatorAuth {
+  if (auth !== undefined) return checkAuth(auth, [...path, 'auth'], context)
+  return preset === null ? { kind: 'none' } : checkPresetAuth(preset, path, context)
+}
+
+function readQuirks(
+  setting: FacilitatorSetting,
+  preset: FacilitatorPreset | null,
+  { path, context }: Place,
+): FacilitatorQuirks {
+  // A preset's networks are held against the list of networks by a test.
+  const assumed = preset?.hasSupported === false ? (preset.networks ?? []) : null
+  const named = setting.supported?.map((name, index) => ({
+    name,
+    at: [...path, 'supported', index],
+  }))
+  const supported = named ?? assumed?.map(name => ({ name, at: path })) ?? null
+  return {
+    checksumAddresses: setting.checksumAddresses ?? preset?.checksumAddresses ?? false,
+    omitVersion: preset?.omitVersion ?? false,
+    supported: supported?.flatMap(({ name, at }) => findNetworkId(name, at, context) ?? []) ?? null,
+    otherUrls: preset?.otherUrls ?? [],
+  }
+}
+
+function findNetworkId(name: string, path: Path, context: CheckContext): NetworkId | null {
+  const network = context.networks.find(name)
+  if (network !== null) return network.id
+  const names = context.networks.networks.map(one => one.name)
+  const message = `${context.quote(path)} is not a network that farebox knows`
+  context.report(path, { message, cure: suggestName(name, names) })
+  return null
+}
+
 function findFacilitator(setting: FacilitatorSetting, path: Path, context: CheckContext) {
   const preset = context.presets.get(setting.url)
-  if (preset !== undefined) return { name: setting.url, url: preset.url }
-  const read = readHttpUrl(setting.url)
-  if (read.kind === 'url') return { name: read.url.host, url: baseOf(read.url) }
   const urlPath = [...path, 'url']
+  if (preset?.unfit) {
+    const cure = 'Name another one: `farebox facilitators` lists them.'
+    context.report(urlPath, { message: `${setting.url} ${preset.unfit}`, cure })
+    return null
+  }
+  if (preset !== undefined) return { name: setting.url, url: preset.url, preset }
+  const read = readHttpUrl(setting.url)
+  if (read.kind === 'url') return { name: read.url.host, url: baseOf(read.url), preset: null }
   // Only what looks like a name is repeated: a URL may have a key in its path.
   if (!/^[\w.-]{1,40}$/.test(setting.url)) {
     context.report(urlPath, read)

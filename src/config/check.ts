@@ -1,5 +1,6 @@
 import { checkAccepts, checkReceiver, reportNoReceiver } from './check-accepts.ts'
 import { type CheckContext, createCheckContext, type KnownThings } from './check-context.ts'
+import { checkFacilitatorLimits } from './check-facilitator-limits.ts'
 import { checkNetworks } from './check-networks.ts'
 import { checkCors, checkRoutes } from './check-routes.ts'
 import { checkAdmin, checkServer, checkStore } from './check-server.ts'
@@ -13,6 +14,8 @@ export interface CheckedSettings {
   /** Only to be used when there are no findings. */
   readonly config: GatewayConfig
   readonly findings: readonly PathFinding[]
+  /** What stops nothing. */
+  readonly notes: readonly PathFinding[]
 }
 
 /**
@@ -26,7 +29,7 @@ export function checkSettings(
   trees: { readonly document: Tree; readonly pruned: Tree },
   known: KnownThings,
 ): CheckedSettings {
-  const { context: bare, findings } = createCheckContext(known, trees.document, trees.pruned)
+  const { context: bare, findings, notes } = createCheckContext(known, trees.document, trees.pruned)
   const networks = checkNetworks(settings, bare)
   const context: CheckContext = { ...bare, networks }
   const payTo = checkReceiver(settings, context)
@@ -45,7 +48,8 @@ export function checkSettings(
     routes: checkRoutes(settings, { accepted, payTo, cors }, context),
   }
   checkCompleteness(config, context)
-  return { config, findings }
+  checkFacilitatorLimits(config, context)
+  return { config, findings, notes }
 }
 
 function checkCompleteness(config: GatewayConfig, context: CheckContext): void {

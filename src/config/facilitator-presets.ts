@@ -1,19 +1,64 @@
 import { z } from 'zod'
 import { readDataFile } from '../networks/data-file.ts'
+import { type FacilitatorAuthSetting, facilitatorAuth } from './schema-upstreams.ts'
+import { flag, text, wholeNumber } from './schema-values.ts'
 
 /** A facilitator that can be named instead of writing its URL. */
 export interface FacilitatorPreset {
   /** Base URL without a trailing slash. */
   readonly url: string
-  /** Names of networks that it served when the list was made. */
-  readonly networks: readonly string[]
+  /** Base URLs that it may redirect to. */
+  readonly otherUrls: readonly string[]
+  /** Its keys are references to variables, not yet looked up. Null: it asks for none. */
+  readonly auth: FacilitatorAuthSetting | null
+  /** True where it serves who sends no key, too. */
+  readonly anonymous: boolean
+  /** Headers that it asks for, with references to variables. */
+  readonly headers: Readonly<Record<string, string>>
+  /** Names of networks that it served when the list was made; null where that was not listed. */
+  readonly networks: readonly string[] | null
+  /** Whether it says itself, at /supported, what it serves. */
+  readonly hasSupported: boolean
+  readonly limits: FacilitatorLimits
+  readonly checksumAddresses: boolean
+  readonly omitVersion: boolean
+  /** Where receivers have to be registered first; null where anybody can be paid. */
+  readonly registration: string | null
+  /** Why it cannot settle what farebox offers; null where it can. */
+  readonly unfit: string | null
 }
 
+export interface FacilitatorLimits {
+  /** Characters that a description may have; null: as many as farebox allows. */
+  readonly descriptionLength: number | null
+  /** The least that it settles, like "$0.001"; null: anything. */
+  readonly minimum: string | null
+}
+
+const httpsUrl = z.url({ protocol: /^https$/ })
+
+const presetEntry = z.strictObject({
+  url: httpsUrl,
+  otherUrls: z.array(httpsUrl).default([]),
+  auth: facilitatorAuth.nullable().default(null),
+  anonymous: flag().default(false),
+  headers: z.record(z.string(), z.string()).default({}),
+  networks: z.array(z.string()).min(1).nullable().default(null),
+  hasSupported: flag().default(true),
+  limits: z
+    .strictObject({
+      descriptionLength: wholeNumber({ min: 1, max: 1_000_000 }).nullable().default(null),
+      minimum: text(32).nullable().default(null),
+    })
+    .default({ descriptionLength: null, minimum: null }),
+  checksumAddresses: flag().default(false),
+  omitVersion: flag().default(false),
+  registration: httpsUrl.nullable().default(null),
+  unfit: text(256).nullable().default(null),
+})
+
 const presetsFile = z.strictObject({
-  facilitators: z.record(
-    z.string().regex(/^[a-z][a-z0-9-]*$/),
-    z.strictObject({ url: z.url({ protocol: /^https$/ }), networks: z.array(z.string()).min(1) }),
-  ),
+  facilitators: z.record(z.string().regex(/^[a-z0-9][a-z0-9-]*$/), presetEntry),
 })
 
 /** The same from src/ and from dist/. */

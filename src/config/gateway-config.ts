@@ -1,4 +1,4 @@
-import type { Offer } from '../core/payment.ts'
+import type { NetworkId, Offer } from '../core/payment.ts'
 import type { Network } from '../networks/registry.ts'
 
 /**
@@ -70,12 +70,38 @@ export interface StoreTimes {
 export interface FacilitatorConfig {
   /** Preset name or the URL's host: safe to log. */
   readonly name: string
+  /** The preset that it was named by; null for a URL of the operator's. */
+  readonly preset: string | null
   /** Base URL without a trailing slash. May carry a key in its path: never logged. */
   readonly url: string
+  readonly auth: FacilitatorAuth
+  readonly quirks: FacilitatorQuirks
   readonly headers: Readonly<Record<string, string>>
   /** Per operation: /verify and /supported. A settle gets `settleTimeoutMs`. */
   readonly timeoutMs: number
   readonly settleTimeoutMs: number
+}
+
+/** How a facilitator knows who asks, beside plain headers. */
+export type FacilitatorAuth =
+  | { readonly kind: 'none' }
+  /** A token for each call to Coinbase's Developer Platform, signed with an API key. */
+  | { readonly kind: 'coinbase'; readonly keyId: string; readonly keySecret: string }
+  /** A token for PayAI, signed with an API key. */
+  | { readonly kind: 'payai'; readonly keyId: string; readonly keySecret: string }
+  /** The key is the last part of the base URL. */
+  | { readonly kind: 'path'; readonly key: string }
+
+/** Where a facilitator differs from what the specification says, or asks for more. */
+export interface FacilitatorQuirks {
+  /** Takes EVM addresses only with their checksum, in the payment too. */
+  readonly checksumAddresses: boolean
+  /** Takes requests only without `x402Version`. */
+  readonly omitVersion: boolean
+  /** Networks on which it settles `exact`, where it has no /supported; null: it is asked. */
+  readonly supported: readonly NetworkId[] | null
+  /** Base URLs that its /supported may redirect to: the same service under another name. */
+  readonly otherUrls: readonly string[]
 }
 
 export interface UpstreamConfig {

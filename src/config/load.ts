@@ -17,6 +17,8 @@ export type LoadResult =
       readonly config: GatewayConfig
       /** Absolute paths of everything that was read: the file itself, then its secret files. */
       readonly files: readonly string[]
+      /** What the operator should know and need not change, in the order of the file. */
+      readonly notes: readonly Problem[]
     }
   /** Never empty, in the order of the file. */
   | { readonly kind: 'invalid'; readonly problems: readonly Problem[] }
@@ -50,7 +52,6 @@ export async function loadConfig(
 export interface ReadConfigOptions extends KnownThings {
   /** How problems name the file. */
   readonly file: string
-  readonly env: Readonly<Record<string, string | undefined>>
 }
 
 /** What `loadConfig` does once it has the text. */
@@ -71,7 +72,11 @@ export function readConfig(text: string, options: ReadConfigOptions): LoadResult
   const placed = [...shapeFindings, ...meant]
   if (placed.length > 0) return invalid(file, placed)
   const files = [resolve(file), ...secretFilesIn(text, directory)]
-  return { kind: 'loaded', config: checked.config, files }
+  const notes = toProblems(
+    checked.notes.map(note => placeFinding(note, tree)),
+    file,
+  )
+  return { kind: 'loaded', config: checked.config, files, notes }
 }
 
 function invalid(file: string, findings: readonly PlacedFinding[]): LoadResult {

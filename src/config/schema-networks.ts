@@ -1,11 +1,5 @@
 import { z } from 'zod'
-import { text, wholeNumber } from './schema-values.ts'
-
-/** "true" and "false", as text or as an editor sees them. */
-const flag = z
-  .enum(['true', 'false'])
-  .meta({ type: ['boolean', 'string'], enum: [true, false, 'true', 'false'] })
-  .transform(written => written === 'true')
+import { flag, text, wholeNumber } from './schema-values.ts'
 
 /** Which members a token has depends on the kind of its network: read-network.ts says so. */
 const asset = z.strictObject({
@@ -31,7 +25,7 @@ const asset = z.strictObject({
     description: 'On EVM networks: how a signature moves the token. Default: eip3009.',
   }),
   program: text(64).optional().meta({ description: 'On Solana: the token program of the mint.' }),
-  dollarPegged: flag.optional().meta({
+  dollarPegged: flag().optional().meta({
     description: 'true: one token is one US dollar, so prices like $0.001 can be paid with it.',
   }),
 })
@@ -47,7 +41,7 @@ export const networkSetting = z.strictObject({
   aliases: z.array(text(128)).min(1).max(8).optional().meta({
     description: 'What else facilitators call it in what they say they support.',
   }),
-  testnet: flag.optional().meta({ description: 'true where the money is play money.' }),
+  testnet: flag().optional().meta({ description: 'true where the money is play money.' }),
   assets: z
     .array(asset)
     .min(1)

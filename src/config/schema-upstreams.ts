@@ -1,15 +1,59 @@
 import { z } from 'zod'
-import { duration, text, wholeNumber } from './schema-values.ts'
+import { duration, flag, text, wholeNumber } from './schema-values.ts'
 
 const headers = z.record(z.string(), z.string().max(16 * 1024)).meta({
   description: `Header names and values. \${VAR} and \${file:/path} keep secrets out of this file.`,
 })
+
+const SECRET_LENGTH_MAX = 16 * 1024
+
+const keyPair = {
+  keyId: text(512).meta({ description: 'The id of the API key.' }),
+  keySecret: text(SECRET_LENGTH_MAX).meta({
+    description: `The secret of the API key, as \${VAR} or \${file:/path}. Never logged.`,
+  }),
+}
+
+/** How a facilitator knows who asks, in config/facilitators.yaml and in the operator's file alike. */
+export const facilitatorAuth = z
+  .discriminatedUnion('kind', [
+    z.strictObject({
+      kind: z.literal('coinbase').meta({
+        description: 'coinbase: a token for each call, signed with an Ed25519 or ECDSA API key.',
+      }),
+      ...keyPair,
+    }),
+    z.strictObject({
+      kind: z.literal('payai').meta({ description: 'payai: a token signed with an API key.' }),
+      ...keyPair,
+    }),
+    z.strictObject({
+      kind: z.literal('path').meta({ description: 'path: a key at the end of the URL.' }),
+      key: text(SECRET_LENGTH_MAX).meta({
+        description: `The key, as \${VAR} or \${file:/path}. Never logged.`,
+      }),
+    }),
+  ])
+  .meta({ description: 'API keys: a map with kind coinbase, payai or path.' })
 
 const facilitatorFull = z.strictObject({
   url: text(2048).meta({
     description: 'Base URL, or the name of a preset from config/facilitators.yaml.',
   }),
   headers: headers.prefault({}),
+  auth: facilitatorAuth.optional(),
+  checksumAddresses: flag().optional().meta({
+    description: 'true for a service that takes EVM addresses only with their checksum.',
+  }),
+  supported: z
+    .array(text(128))
+    .min(1)
+    .max(64)
+    .optional()
+    .meta({
+      description: 'Networks that it settles on, for a service that has no /supported to ask.',
+      examples: [['base']],
+    }),
   timeout: duration().prefault('10s').meta({
     description: 'How long to wait when a payment is verified.',
   }),
@@ -53,5 +97,6 @@ export const upstream = z
   ])
   .meta({ description: 'A URL, or a map with url and headers.' })
 
+export type FacilitatorAuthSetting = z.output<typeof facilitatorAuth>
 export type FacilitatorSetting = z.output<typeof facilitatorFull>
 export type UpstreamSetting = z.output<typeof upstreamFull>

@@ -55,6 +55,14 @@ export function statusRange() {
   return scalar(readStatusRange, { type: TEXT_OR_NUMBER, pattern })
 }
 
+/** "true" and "false", as text or as an editor sees them. */
+export function flag() {
+  return z
+    .enum(['true', 'false'])
+    .meta({ type: ['boolean', 'string'], enum: [true, false, 'true', 'false'] })
+    .transform(written => written === 'true')
+}
+
 /** Text that must say something. */
 export function text(lengthMax: number) {
   return z.string().min(1).max(lengthMax)

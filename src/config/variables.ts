@@ -38,6 +38,12 @@ export function resolveVariables(written: string, sources: VariableSources): Res
   return { value, findings }
 }
 
+/** Names of the environment variables that a text refers to. */
+export function variablesIn(text: string): string[] {
+  const names = [...text.matchAll(REFERENCE)].flatMap(match => match[1] ?? [])
+  return names.filter(name => ENV_NAME.test(name))
+}
+
 /** Absolute paths of the secret files that a configuration's text refers to. */
 export function secretFilesIn(text: string, directory: string): string[] {
   const names = [...text.matchAll(REFERENCE)].flatMap(match => match[1] ?? [])

@@ -2,10 +2,13 @@ import { Agent } from 'undici'
 import type { FacilitatorConfig } from '../config/gateway-config.ts'
 import type { NetworkId, PaymentPayload, PaymentRequirements } from '../core/payment.ts'
 import { FacilitatorUnavailableError, SettlementUnknownError } from '../errors.ts'
+import { openCredentials } from './auth/credentials.ts'
+import { withChecksums } from './checksummed.ts'
 import type { Facilitator, SettleAnswer, Supported, VerifyAnswer } from './facilitator.ts'
-import { type Answer, callJson } from './json-call.ts'
-import { requestV1, requestV2, type V1Networks } from './v1-translation.ts'
-import { readSettleAnswer, readSupported, readVerifyAnswer } from './wire.ts'
+import { type Answer, type Call, callJson } from './json-call.ts'
+import { askSupported, assumeSupported } from './supported-call.ts'
+import { requestV1, requestV2, requestWithoutVersion, type V1Networks } from './v1-translation.ts'
+import { readSettleAnswer, readVerifyAnswer } from './wire.ts'
 
 const CONNECTIONS_MAX = 64
 
@@ -25,42 +28,57 @@ export function createHttpFacilitator(
   /** Null until `/supported` was read once: then version 2 is assumed. */
   let known: Supported | null = null
 
-  const { headers, timeoutMs } = config
-  const urls = {
-    supported: new URL(`${config.url}/supported`),
-    verify: new URL(`${config.url}/verify`),
-    settle: new URL(`${config.url}/settle`),
-  }
+  const { timeoutMs, quirks } = config
+  const credentials = openCredentials(config)
+  /** Another one of the service's own, once its /supported was found there. */
+  let { baseUrl } = credentials
 
-  const requestBody = (payload: PaymentPayload, requirements: PaymentRequirements): unknown => {
+  const requestBody = (
+    ...payment: [payload: PaymentPayload, requirements: PaymentRequirements]
+  ): unknown => {
+    const [payload, requirements] = quirks.checksumAddresses ? withChecksums(...payment) : payment
+    if (quirks.omitVersion) return requestWithoutVersion(payload, requirements)
     const v1Network = v1Networks.nameOf(requirements.network)
     return v1Network !== null && speaksOnlyV1(known, requirements, v1Network)
       ? requestV1(payload, requirements, v1Network)
       : requestV2(payload, requirements)
   }
 
+  const post = (
+    operation: 'verify' | 'settle',
+    call: Omit<Call, 'url' | 'headers'>,
+  ): Promise<Answer> => {
+    const url = new URL(`${baseUrl}/${operation}`)
+    return callJson(agent, {
+      ...call,
+      url,
+      headers: credentials.headersFor({ method: 'POST', url }),
+    })
+  }
+
   return {
     name: config.name,
 
     async supported(): Promise<Supported> {
-      const answer = await callJson(agent, { url: urls.supported, headers, timeoutMs }).catch(
-        cause => {
-          throw unavailable(config, 'supported', cause)
-        },
-      )
-      const supported = answer.status === 200 ? readSupported(answer.json) : null
-      if (supported === null) throw untrustworthy(config, 'supported', answer)
-      known = supported
-      return supported
+      if (quirks.supported !== null) {
+        known = assumeSupported(quirks.supported)
+        return known
+      }
+      const places = { baseUrl, otherUrls: [credentials.baseUrl, ...quirks.otherUrls] }
+      const asked = await askSupported(agent, places, { credentials, timeoutMs }).catch(cause => {
+        throw unavailable(config, 'supported', cause)
+      })
+      if (asked.supported === null) throw untrustworthy(config, 'supported', asked.answer)
+      baseUrl = asked.baseUrl
+      known = asked.supported
+      return known
     },
 
     async verify(payload, requirements): Promise<VerifyAnswer> {
       const body = requestBody(payload, requirements)
-      const answer = await callJson(agent, { url: urls.verify, headers, timeoutMs, body }).catch(
-        cause => {
-          throw unavailable(config, 'verify', cause)
-        },
-      )
+      const answer = await post('verify', { timeoutMs, body }).catch(cause => {
+        throw unavailable(config, 'verify', cause)
+      })
       const verdict = readVerifyAnswer(answer.json)
       // A refusal may come as a 4xx with a body; a server's failure never decides a payment.
       if (verdict === null || answer.status >= 500 || (verdict.isValid && answer.status !== 200)) {
@@ -72,9 +90,7 @@ export function createHttpFacilitator(
     async settle(payload, requirements): Promise<SettleAnswer> {
       const body = requestBody(payload, requirements)
       let sent = false
-      const answer = await callJson(agent, {
-        url: urls.settle,
-        headers,
+      const answer = await post('settle', {
         timeoutMs: config.settleTimeoutMs,
         body,
         onSend() {
@@ -108,6 +124,11 @@ const NOT_TAKEN_UP = new Set([401, 403, 404, 405, 413, 429])
 
 function readSettle(config: FacilitatorConfig, answer: Answer, network: NetworkId): SettleAnswer {
   const settled = readSettleAnswer(answer.json, network)
+  // It has the payment already, from a settle before this one, and says nothing of its outcome.
+  if (settled?.success === false && settled.errorReason === 'duplicate_settlement') {
+    const transaction = settled.transaction || null
+    throw settlementUnknown(config, 'is already settling the payment', { transaction })
+  }
   if (settled !== null && answer.status < 500) {
     const proven = !settled.success || (answer.status === 200 && settled.transaction !== '')
     if (proven) return settled

@@ -23,6 +23,8 @@ export interface Answer {
   /** Undefined where the answer is not JSON. */
   readonly json: unknown
   readonly retryAfterSeconds: number | undefined
+  /** Where a redirect leads to, as it was written; nobody follows it here. */
+  readonly location: string | undefined
 }
 
 /**
@@ -72,6 +74,7 @@ class AnswerReader implements Dispatcher.DispatchHandler {
   #timedOut: Error | null = null
   #status = 0
   #retryAfter: string | string[] | undefined
+  #location: string | string[] | undefined
   readonly #chunks: Buffer[] = []
   #bytes = 0
 
@@ -95,6 +98,7 @@ class AnswerReader implements Dispatcher.DispatchHandler {
   ): void {
     this.#status = status
     this.#retryAfter = headers['retry-after']
+    this.#location = headers['location']
   }
 
   onResponseData(controller: Controller, chunk: Buffer): void {
@@ -109,6 +113,7 @@ class AnswerReader implements Dispatcher.DispatchHandler {
       status: this.#status,
       json: parseJson(Buffer.concat(this.#chunks).toString('utf8')),
       retryAfterSeconds: readRetryAfter(this.#retryAfter),
+      location: typeof this.#location === 'string' ? this.#location : undefined,
     })
   }
 

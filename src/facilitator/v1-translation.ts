@@ -11,6 +11,14 @@ export function requestV2(payload: PaymentPayload, requirements: PaymentRequirem
   return { x402Version: 2, paymentPayload: payload, paymentRequirements: requirements }
 }
 
+/** The same for a service that wants no `x402Version` beside the two. */
+export function requestWithoutVersion(
+  paymentPayload: PaymentPayload,
+  paymentRequirements: PaymentRequirements,
+): unknown {
+  return { paymentPayload, paymentRequirements }
+}
+
 /**
  * The same payment for a service that speaks x402 v1 only. The inner payload of scheme `exact` is
  * the same in both, so the payer's signature holds.

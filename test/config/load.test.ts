@@ -7,6 +7,9 @@ import { accepted, brief, HEAD, PAY_TO, problemsOf } from './support.ts'
 
 const USDC_BASE_SEPOLIA = '0x036CbD53842c5426634e7929541eC2318f3dCF7e'
 
+/** With a facilitator of which nobody knows what it serves. */
+const ANYWHERE = HEAD.replace('x402-org', 'https://f.example')
+
 describe('defaults', () => {
   const config = accepted(`${HEAD}routes: {GET /x: $0.001}`)
 
@@ -87,13 +90,14 @@ describe('what the operator may write', () => {
 
   it('knows a network by name, v1 name and CAIP-2 id alike', () => {
     const offers = ['base', 'eip155:8453'].map(
-      name => accepted(`${HEAD.replace('base-sepolia', name)}routes: {/x: $1}`).routes[0]?.price,
+      name =>
+        accepted(`${ANYWHERE.replace('base-sepolia', name)}routes: {/x: $1}`).routes[0]?.price,
     )
     expect(offers[0]).toEqual(offers[1])
   })
 
   it('says how a Permit2 token is transferred', () => {
-    const config = accepted(`${HEAD.replace('base-sepolia', 'megaeth')}routes: {/x: $0.001}`)
+    const config = accepted(`${ANYWHERE.replace('base-sepolia', 'megaeth')}routes: {/x: $0.001}`)
     expect(config.routes[0]?.price).toMatchObject({
       offers: [
         {
@@ -112,7 +116,7 @@ describe('what the operator may write', () => {
     const usdc = '0x833589fcd6edb6e08f4c7c32d4f71b54bda02913'
     const onBase = `{network: base, asset: ${usdc}, payTo: ${other}}`
     const accepts = `[{network: celo, asset: USDT}, ${onBase}]`
-    const config = accepted(`${HEAD.replace('[base-sepolia]', accepts)}routes: {/x: $1}`)
+    const config = accepted(`${ANYWHERE.replace('[base-sepolia]', accepts)}routes: {/x: $1}`)
     expect(config.routes[0]?.price).toMatchObject({
       offers: [
         { symbol: 'USDT', requirements: { network: 'eip155:42220', payTo: PAY_TO } },

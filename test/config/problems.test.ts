@@ -172,7 +172,7 @@ describe('what makes no sense', () => {
     ['an unknown token', HEAD.replace('base-sepolia', '{network: base, asset: ¦DAI}') + ROUTE],
     [
       'part of a second',
-      HEAD.replace('base-sepolia', '{network: base, maxTimeout: ¦60500ms}') + ROUTE,
+      HEAD.replace('base-sepolia', '{network: base-sepolia, maxTimeout: ¦60500ms}') + ROUTE,
     ],
     ['a bad media type', `${HEAD}routes: {/a: {price: free, mimeType: ¦"a\\r\\nb"}}`],
     ['a name that metrics cannot have', HEAD.replace('api:', '¦"a b":') + ROUTE],
@@ -202,7 +202,7 @@ describe('what makes no sense', () => {
   })
 
   it('blames an entry that is too short for every route once', () => {
-    const text = HEAD.replace('base-sepolia', '{network: base, maxTimeout: 45s}')
+    const text = HEAD.replace('base-sepolia', '{network: base-sepolia, maxTimeout: 45s}')
     const problems = problemsOf(`${text}routes: {/a: $1, /b: $1}`)
     expect(problems).toMatchObject([{ item: 'accepts[0].maxTimeout' }])
     expect(problems[0]?.cure).toContain('46s')

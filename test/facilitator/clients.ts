@@ -1,4 +1,4 @@
-import type { FacilitatorConfig } from '../../src/config/gateway-config.ts'
+import type { FacilitatorConfig, FacilitatorQuirks } from '../../src/config/gateway-config.ts'
 import { createHttpFacilitator } from '../../src/facilitator/http-client.ts'
 import type { V1Networks } from '../../src/facilitator/v1-translation.ts'
 
@@ -12,9 +12,17 @@ export const v1Networks: V1Networks = {
   networkOf: name => V1_NAMES.find(([, given]) => given === name)?.[0] ?? null,
 }
 
+/** A service that does what the specification says. */
+export const noQuirks: FacilitatorQuirks = {
+  ...{ checksumAddresses: false, omitVersion: false, supported: null, otherUrls: [] },
+}
+
 /** A client of the facilitator at `url`, with time-outs long enough for a busy machine. */
 export function connect(url: string, change: Partial<FacilitatorConfig> = {}) {
-  const config = { name: 'test', url, headers: {}, timeoutMs: 10_000, settleTimeoutMs: 10_000 }
+  const config: FacilitatorConfig = {
+    ...{ name: 'test', preset: null, url, auth: { kind: 'none' }, quirks: noQuirks },
+    ...{ headers: {}, timeoutMs: 10_000, settleTimeoutMs: 10_000 },
+  }
   return createHttpFacilitator({ ...config, ...change }, v1Networks)
 }
 

@@ -6,7 +6,6 @@ import { DEFAULT_ASSETS } from '@x402/evm'
 import { EVM_NETWORK_CHAIN_ID_MAP } from '@x402/evm/v1'
 import { getAddress } from 'viem'
 import { describe, expect, it } from 'vitest'
-import { loadFacilitatorPresets } from '../../src/config/facilitator-presets.ts'
 import { DataFileError } from '../../src/networks/data-file.ts'
 import { isSold, loadNetworkRegistry } from '../../src/networks/registry.ts'
 
@@ -161,18 +160,5 @@ describe('the registry', () => {
     writeFileSync(file, 'networks: {base: {id: "8453", assets: []}}')
     expect(() => loadNetworkRegistry(pathToFileURL(file))).toThrow(DataFileError)
     expect(() => loadNetworkRegistry(pathToFileURL('/nowhere.yaml'))).toThrow(DataFileError)
-  })
-})
-
-describe('facilitator presets', () => {
-  const presets = [...loadFacilitatorPresets()].map(([name, preset]) => ({ name, ...preset }))
-
-  it.each(presets)('$name serves networks that are known, at a URL without a slash', preset => {
-    expect(preset.url).toMatch(/^https:\/\/[^?#@]+[^/]$/)
-    for (const network of preset.networks) expect(registry.find(network)?.name).toBe(network)
-  })
-
-  it('have one URL each', () => {
-    expect(new Set(presets.map(({ url }) => url)).size).toBe(presets.length)
   })
 })

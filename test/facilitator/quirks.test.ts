@@ -1,0 +1,162 @@
+import { getAddress } from 'viem'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { FacilitatorQuirks } from '../../src/config/gateway-config.ts'
+import { FacilitatorUnavailableError, SettlementUnknownError } from '../../src/errors.ts'
+import { withChecksums } from '../../src/facilitator/checksummed.ts'
+import type { Facilitator } from '../../src/facilitator/facilitator.ts'
+import { buyer } from '../support/accounts.ts'
+import {
+  answerWith,
+  type StubFacilitator,
+  startStubFacilitator,
+} from '../support/stub-facilitator.ts'
+import { createOffer, createPermit2Offer, pay } from '../x402/payments.ts'
+import { connect, noQuirks, supportedKinds } from './clients.ts'
+
+const payment = await pay(buyer, createOffer())
+const { payload } = payment
+const { requirements } = payment.offer
+const kinds = supportedKinds([2, 'eip155:84532'])
+
+let stub: StubFacilitator
+const opened: { close(): Promise<void> }[] = []
+beforeEach(async () => {
+  stub = await startStubFacilitator(answerWith({ ...kinds, isValid: true }))
+  opened.push(stub)
+})
+afterEach(async () => {
+  await Promise.all(opened.splice(0).map(one => one.close()))
+})
+
+function client(quirks: Partial<FacilitatorQuirks>, url = stub.url): Facilitator {
+  const facilitator = connect(url, { quirks: { ...noQuirks, ...quirks } })
+  opened.push(facilitator)
+  return facilitator
+}
+
+/** Every address in lower case, and nothing else changed. */
+function lowered<T>(value: T): T {
+  const text = JSON.stringify(value).replace(/0x[0-9a-fA-F]{40}(?=")/g, one => one.toLowerCase())
+  return JSON.parse(text)
+}
+
+describe('a service that wants addresses with their checksum', () => {
+  test('gets them in token, receiver and signed payment, and the rest as it was', async () => {
+    await client({ checksumAddresses: true }).verify(lowered(payload), lowered(requirements))
+    const { body } = stub.requests[0] ?? {}
+    expect(body).toMatchObject({
+      paymentRequirements: {
+        asset: getAddress(requirements.asset),
+        payTo: getAddress(requirements.payTo),
+      },
+      paymentPayload: {
+        accepted: { asset: getAddress(requirements.asset), payTo: getAddress(requirements.payTo) },
+        payload: {
+          signature: payload.payload['signature'],
+          authorization: { from: buyer.address, to: getAddress(requirements.payTo) },
+        },
+      },
+    })
+    expect(lowered(body)).toEqual(
+      lowered({ x402Version: 2, paymentPayload: payload, paymentRequirements: requirements }),
+    )
+  })
+
+  test('gets the same bytes each time', () => {
+    const first = JSON.stringify(withChecksums(lowered(payload), lowered(requirements)))
+    expect(JSON.stringify(withChecksums(lowered(payload), lowered(requirements)))).toBe(first)
+    const [again, wanted] = withChecksums(lowered(payload), lowered(requirements))
+    expect(JSON.stringify(withChecksums(again, wanted))).toBe(first)
+  })
+
+  test('gets them in a Permit2 payment, where they are deeper', async () => {
+    const permit = await pay(buyer, createPermit2Offer())
+    const [spelled] = withChecksums(lowered(permit.payload), permit.offer.requirements)
+    expect(spelled.payload).toEqual(permit.payload.payload)
+    expect(lowered(spelled.payload)).not.toEqual(spelled.payload)
+  })
+
+  test('does not change what another network calls an address', () => {
+    const address = `0x${'ab'.repeat(20)}`
+    const elsewhere = { ...requirements, network: 'other:1', asset: address } as const
+    expect(withChecksums(payload, elsewhere)).toEqual([payload, elsewhere])
+  })
+
+  test('others get what the client sent', async () => {
+    await client({}).verify(lowered(payload), requirements)
+    expect(stub.requests[0]?.body).toMatchObject({ paymentPayload: lowered(payload) })
+  })
+})
+
+test('a service that wants no version beside the payment gets none', async () => {
+  await client({ omitVersion: true }).verify(payload, requirements)
+  expect(stub.requests[0]?.body).toEqual(
+    JSON.parse(JSON.stringify({ paymentPayload: payload, paymentRequirements: requirements })),
+  )
+})
+
+test('a service without /supported is never asked for it', async () => {
+  const facilitator = client({ supported: ['eip155:8453', 'eip155:143'] })
+  expect(await facilitator.supported()).toEqual({
+    kinds: [
+      { x402Version: 2, scheme: 'exact', network: 'eip155:8453' },
+      { x402Version: 2, scheme: 'exact', network: 'eip155:143' },
+    ],
+    ...{ extensions: [], signers: {} },
+  })
+  expect(stub.requests).toEqual([])
+})
+
+describe('a redirect of /supported', () => {
+  async function movedTo(target: string): Promise<StubFacilitator> {
+    const moved = await startStubFacilitator(answerWith('', 308, { location: target }))
+    opened.push(moved)
+    return moved
+  }
+
+  test('is followed to where the service is known to live too, and payments go there', async () => {
+    const old = await movedTo(`${stub.url}/base/supported`)
+    const facilitator = client({ otherUrls: [`${stub.url}/base`] }, old.url)
+    expect((await facilitator.supported()).kinds).toEqual(kinds.kinds)
+    await facilitator.verify(payload, requirements)
+    expect(stub.requests.map(({ path }) => path)).toEqual(['/base/supported', '/base/verify'])
+    expect(old.requests).toHaveLength(1)
+    // And back, when the service has turned it around.
+    old.answer = answerWith(kinds)
+    stub.answer = answerWith('', 301, { location: `${old.url}/supported` })
+    await facilitator.supported()
+    await facilitator.verify(payload, requirements).catch(() => undefined)
+    expect(old.requests.map(({ path }) => path).slice(1)).toEqual(['/supported', '/verify'])
+  })
+
+  test.each([
+    ['another place', '/elsewhere/supported'],
+    ['another path of the right one', '/base/supported/more'],
+    ['a query', '/base/supported?x'],
+  ])('is not followed to %s', async (_, path) => {
+    const old = await movedTo(`${stub.url}${path}`)
+    const facilitator = client({ otherUrls: [`${stub.url}/base`] }, old.url)
+    await expect(facilitator.supported()).rejects.toBeInstanceOf(FacilitatorUnavailableError)
+    expect(stub.requests).toEqual([])
+  })
+
+  test('is followed once, not in circles', async () => {
+    const old = await movedTo(`${stub.url}/supported`)
+    stub.answer = answerWith('', 302, { location: `${old.url}/supported` })
+    const facilitator = client({ otherUrls: [stub.url] }, old.url)
+    await expect(facilitator.supported()).rejects.toBeInstanceOf(FacilitatorUnavailableError)
+    expect([...old.requests, ...stub.requests]).toHaveLength(2)
+  })
+})
+
+// It has the payment already: to call that a refusal would release a payment that is being settled.
+test.each([409, 200])(
+  'a settle that is a duplicate leaves the payment open: status %i',
+  async status => {
+    const answer = { success: false, errorReason: 'duplicate_settlement', transaction: '' }
+    stub.answer = answerWith({ ...answer, network: requirements.network }, status)
+    await expect(client({}).settle(payload, requirements)).rejects.toBeInstanceOf(
+      SettlementUnknownError,
+    )
+  },
+)
