@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import type { GatewayConfig, RouteConfig } from '../config/gateway-config.ts'
 import { formatAmount } from '../core/amount.ts'
 import type { Offer } from '../core/payment.ts'
+import { readConfiguration } from './configuration.ts'
 import { EXIT_OK, EXIT_USAGE, type ExitCode } from './exit-code.ts'
 import { createOutput, type Output, styled, table } from './output.ts'
 import type { OutputStream, Surroundings } from './surroundings.ts'
@@ -26,18 +27,15 @@ interface Reading {
 }
 
 async function check(file: string, { output, env }: Reading): Promise<ExitCode> {
-  const { loadConfig } = await import('../config/load.ts')
-  const loaded = await loadConfig(file, { env })
-  if (loaded.kind === 'invalid') {
-    const { problems } = loaded
-    const { problemsText } = await import('./problems-text.ts')
-    output.result({ valid: false, file, problems }, () => problemsText(problems, output.stdout))
-    return EXIT_USAGE
-  }
-  const { config } = loaded
-  output.result({ valid: true, file, routes: config.routes.map(describeRoute) }, () =>
-    routesText(config, file, output.stdout),
-  )
+  const loaded = await readConfiguration(file, { output, env })
+  if (loaded === null) return EXIT_USAGE
+  const { config, notes } = loaded
+  const result = { valid: true, file, routes: config.routes.map(describeRoute), notes }
+  const { problemsText } = await import('./problems-text.ts')
+  output.result(result, () => {
+    const text = routesText(config, file, output.stdout)
+    return notes.length === 0 ? text : `${text}\n\n${problemsText(notes, output.stdout, 'note')}`
+  })
   return EXIT_OK
 }
 

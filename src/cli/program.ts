@@ -2,9 +2,11 @@ import { Command, CommanderError } from 'commander'
 import { fareboxVersion } from '../version.ts'
 import { registerCheck } from './check.ts'
 import { EXIT_OK } from './exit-code.ts'
+import { registerFacilitators } from './facilitators.ts'
 import { failureFrom } from './failure.ts'
 import { registerHealthcheck } from './healthcheck.ts'
 import { registerLedger } from './ledger.ts'
+import { registerNetworks } from './networks.ts'
 import { createOutput } from './output.ts'
 import { registerPay } from './pay.ts'
 import { registerStart } from './start.ts'
@@ -50,6 +52,8 @@ function createProgram(surroundings: Surroundings, terminal: boolean): Command {
   registerCheck(program, surroundings)
   registerPay(program, surroundings)
   registerLedger(program, surroundings)
+  registerNetworks(program, surroundings)
+  registerFacilitators(program, surroundings)
   registerHealthcheck(program, surroundings)
   registerVersion(program, surroundings)
   return program

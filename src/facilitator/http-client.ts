@@ -38,10 +38,10 @@ export function createHttpFacilitator(
   ): unknown => {
     const [payload, requirements] = quirks.checksumAddresses ? withChecksums(...payment) : payment
     if (quirks.omitVersion) return requestWithoutVersion(payload, requirements)
-    const v1Network = v1Networks.nameOf(requirements.network)
-    return v1Network !== null && speaksOnlyV1(known, requirements, v1Network)
-      ? requestV1(payload, requirements, v1Network)
-      : requestV2(payload, requirements)
+    const v1Network = nameInV1(known, requirements, v1Networks)
+    return v1Network === null
+      ? requestV2(payload, requirements)
+      : requestV1(payload, requirements, v1Network)
   }
 
   const post = (
@@ -107,16 +107,18 @@ export function createHttpFacilitator(
   }
 }
 
-function speaksOnlyV1(
+/** What the service itself calls a network on which it speaks only version 1; null elsewhere. */
+function nameInV1(
   known: Supported | null,
   { scheme, network }: PaymentRequirements,
-  v1Network: string,
-): boolean {
-  const speaks = (version: number, name: string): boolean =>
-    known?.kinds.some(
-      kind => kind.x402Version === version && kind.scheme === scheme && kind.network === name,
-    ) ?? false
-  return !speaks(2, network) && speaks(1, v1Network)
+  v1Networks: V1Networks,
+): string | null {
+  const kinds = known?.kinds.filter(kind => kind.scheme === scheme) ?? []
+  if (kinds.some(kind => kind.x402Version === 2 && kind.network === network)) return null
+  const named = kinds.find(
+    kind => kind.x402Version === 1 && v1Networks.networkOf(kind.network) === network,
+  )
+  return named?.network ?? null
 }
 
 /** Statuses by which a service says that it did not take the request up at all. */

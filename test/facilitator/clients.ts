@@ -5,6 +5,8 @@ import type { V1Networks } from '../../src/facilitator/v1-translation.ts'
 const V1_NAMES = [
   ['eip155:84532', 'base-sepolia'],
   ['eip155:8453', 'base'],
+  // An alias.
+  ['eip155:84532', 'sepolia-of-base'],
 ] as const
 
 export const v1Networks: V1Networks = {

@@ -160,3 +160,15 @@ test.each([409, 200])(
     )
   },
 )
+
+test('a service that speaks only version 1 is told its own name of a network', async () => {
+  stub.answer = answerWith({ ...supportedKinds([1, 'sepolia-of-base']), isValid: true })
+  const facilitator = client({})
+  await facilitator.supported()
+  await facilitator.verify(payload, requirements)
+  expect(stub.requests[1]?.body).toMatchObject({
+    x402Version: 1,
+    paymentPayload: { network: 'sepolia-of-base' },
+    paymentRequirements: { network: 'sepolia-of-base' },
+  })
+})

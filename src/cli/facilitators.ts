@@ -1,0 +1,120 @@
+import type { Command } from 'commander'
+import type { FacilitatorPreset } from '../config/facilitator-presets.ts'
+import type { FacilitatorConfig } from '../config/gateway-config.ts'
+import { readConfiguration } from './configuration.ts'
+import { EXIT_OK, EXIT_USAGE, type ExitCode } from './exit-code.ts'
+import { createOutput, type Output, table } from './output.ts'
+import type { Surroundings } from './surroundings.ts'
+
+export function registerFacilitators(program: Command, surroundings: Surroundings): void {
+  program
+    .command('facilitators')
+    .description('list the facilitators that can be named, their keys and what they serve')
+    .option('-c, --config <file>', 'configuration file: shows the order in which it asks them')
+    .option('--json', 'print JSON, as when piped')
+    .addHelpText('after', '\nExit codes: 0 listed, 2 the configuration has problems.\n')
+    .action(async (options: { config?: string; json?: true }) => {
+      const output = createOutput({ json: options.json === true }, surroundings)
+      const place = { output, env: surroundings.env }
+      surroundings.exitCode = await listFacilitators(options.config ?? null, place)
+    })
+}
+
+async function listFacilitators(
+  file: string | null,
+  place: { readonly output: Output; readonly env: NodeJS.ProcessEnv },
+): Promise<ExitCode> {
+  const loaded = file === null ? null : await readConfiguration(file, place)
+  if (file !== null && loaded === null) return EXIT_USAGE
+  const { loadFacilitatorPresets } = await import('../config/facilitator-presets.ts')
+  const presets = loadFacilitatorPresets()
+  const configured = loaded?.config.facilitators ?? []
+  const networkName = (id: string): string =>
+    loaded?.config.networks.find(network => network.id === id)?.name ?? id
+  const listed = [
+    ...configured.map((one, index) =>
+      describeConfigured(one, { order: index + 1, presets, networkName }),
+    ),
+    ...[...presets]
+      .filter(([name]) => !configured.some(({ preset }) => preset === name))
+      .map(([name, preset]) => describePreset(name, preset, null)),
+  ]
+  place.output.result({ facilitators: listed }, () => facilitatorsText(listed))
+  return EXIT_OK
+}
+
+type Listed = ReturnType<typeof describePreset>
+
+/** A preset as programs read it; `order` is its place in the configuration. */
+function describePreset(name: string, preset: FacilitatorPreset, order: number | null) {
+  const { auth, anonymous, headers, networks, hasSupported, limits, registration } = preset
+  const variables = [...Object.values(auth ?? {}), ...Object.values(headers)].flatMap(text =>
+    [...text.matchAll(/\$\{(\w+)\}/g)].map(([, variable = '']) => variable),
+  )
+  return {
+    ...{ name, order, url: preset.url as string | null }, // of the operator's own, none is shown
+    auth: authName(auth?.kind ?? 'none', headers),
+    ...{ variables, keysOptional: anonymous, networks, hasSupported, limits, registration },
+    ...{ checksumAddresses: preset.checksumAddresses, omitVersion: preset.omitVersion },
+    unfit: preset.unfit,
+  }
+}
+
+function describeConfigured(
+  { name, preset, auth, headers, quirks }: FacilitatorConfig,
+  known: {
+    readonly order: number
+    readonly presets: ReadonlyMap<string, FacilitatorPreset>
+    readonly networkName: (id: string) => string
+  },
+): Listed {
+  const { order, presets, networkName } = known
+  const named = preset === null ? undefined : presets.get(preset)
+  if (named !== undefined) {
+    return { ...describePreset(name, named, order), auth: authName(auth.kind, headers) }
+  }
+  return {
+    // Its URL may have a key in its path.
+    ...{ name, order, url: null },
+    auth: authName(auth.kind, headers),
+    ...{ variables: [], keysOptional: false },
+    ...{ networks: quirks.supported?.map(networkName) ?? null, registration: null },
+    ...{ hasSupported: quirks.supported === null },
+    ...{ limits: { descriptionLength: null, minimum: null }, unfit: null },
+    ...{ checksumAddresses: quirks.checksumAddresses, omitVersion: quirks.omitVersion },
+  }
+}
+
+function authName(
+  kind: FacilitatorConfig['auth']['kind'],
+  headers: Readonly<Record<string, string>>,
+): string {
+  return kind === 'none' && Object.keys(headers).length > 0 ? 'headers' : kind
+}
+
+function facilitatorsText(facilitators: readonly Listed[]): string {
+  const isConfigured = facilitators.some(({ order }) => order !== null)
+  const header = [...(isConfigured ? ['ORDER'] : []), 'FACILITATOR', 'KEYS', 'NOTES', 'NETWORKS']
+  const rows = facilitators.map(one => [
+    ...(isConfigured ? [`${one.order ?? ''}`] : []),
+    ...[one.name, keysText(one), notesText(one), one.networks?.join(', ') ?? 'it says itself'],
+  ])
+  return table([header, ...rows])
+}
+
+function keysText({ auth, variables, keysOptional }: Listed): string {
+  if (auth === 'none' && variables.length === 0) return 'none'
+  const names = variables.length === 0 ? auth : variables.join(', ')
+  return keysOptional ? `${names} (optional)` : names
+}
+
+function notesText({ unfit, registration, limits }: Listed): string {
+  if (unfit !== null) return 'cannot be named'
+  return [
+    ...(registration === null ? [] : ['receivers are registered']),
+    ...(limits.minimum === null ? [] : [`from ${limits.minimum}`]),
+    ...(limits.descriptionLength === null
+      ? []
+      : [`descriptions up to ${limits.descriptionLength}`]),
+  ].join('; ')
+}
