@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import type { FacilitatorPreset } from '../config/facilitator-presets.ts'
 import type { FacilitatorConfig } from '../config/gateway-config.ts'
+import { variablesIn } from '../config/variables.ts'
 import { readConfiguration } from './configuration.ts'
 import { EXIT_OK, EXIT_USAGE, type ExitCode } from './exit-code.ts'
 import { createOutput, type Output, table } from './output.ts'
@@ -48,15 +49,13 @@ type Listed = ReturnType<typeof describePreset>
 /** A preset as programs read it; `order` is its place in the configuration. */
 function describePreset(name: string, preset: FacilitatorPreset, order: number | null) {
   const { auth, anonymous, headers, networks, hasSupported, limits, registration } = preset
-  const variables = [...Object.values(auth ?? {}), ...Object.values(headers)].flatMap(text =>
-    [...text.matchAll(/\$\{(\w+)\}/g)].map(([, variable = '']) => variable),
-  )
+  const written = [...Object.values(auth ?? {}), ...Object.values(headers)]
+  const variables = written.flatMap(variablesIn)
   return {
     ...{ name, order, url: preset.url as string | null }, // of the operator's own, none is shown
     auth: authName(auth?.kind ?? 'none', headers),
     ...{ variables, keysOptional: anonymous, networks, hasSupported, limits, registration },
-    ...{ checksumAddresses: preset.checksumAddresses, omitVersion: preset.omitVersion },
-    unfit: preset.unfit,
+    ...{ omitVersion: preset.omitVersion, unfit: preset.unfit },
   }
 }
 
@@ -81,7 +80,7 @@ function describeConfigured(
     ...{ networks: quirks.supported?.map(networkName) ?? null, registration: null },
     ...{ hasSupported: quirks.supported === null },
     ...{ limits: { descriptionLength: null, minimum: null }, unfit: null },
-    ...{ checksumAddresses: quirks.checksumAddresses, omitVersion: quirks.omitVersion },
+    omitVersion: quirks.omitVersion,
   }
 }
 

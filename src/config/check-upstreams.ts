@@ -89,7 +89,6 @@ function readQuirks(
   }))
   const supported = named ?? assumed?.map(name => ({ name, at: path })) ?? null
   return {
-    checksumAddresses: setting.checksumAddresses ?? preset?.checksumAddresses ?? false,
     omitVersion: preset?.omitVersion ?? false,
     supported: supported?.flatMap(({ name, at }) => findNetworkId(name, at, context) ?? []) ?? null,
     otherUrls: preset?.otherUrls ?? [],

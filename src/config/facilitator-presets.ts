@@ -20,7 +20,6 @@ export interface FacilitatorPreset {
   /** Whether it says itself, at /supported, what it serves. */
   readonly hasSupported: boolean
   readonly limits: FacilitatorLimits
-  readonly checksumAddresses: boolean
   readonly omitVersion: boolean
   /** Where receivers have to be registered first; null where anybody can be paid. */
   readonly registration: string | null
@@ -51,7 +50,6 @@ const presetEntry = z.strictObject({
       minimum: text(32).nullable().default(null),
     })
     .default({ descriptionLength: null, minimum: null }),
-  checksumAddresses: flag().default(false),
   omitVersion: flag().default(false),
   registration: httpsUrl.nullable().default(null),
   unfit: text(256).nullable().default(null),

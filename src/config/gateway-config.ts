@@ -94,8 +94,6 @@ export type FacilitatorAuth =
 
 /** Where a facilitator differs from what the specification says, or asks for more. */
 export interface FacilitatorQuirks {
-  /** Takes EVM addresses only with their checksum, in the payment too. */
-  readonly checksumAddresses: boolean
   /** Takes requests only without `x402Version`. */
   readonly omitVersion: boolean
   /** Networks on which it settles `exact`, where it has no /supported; null: it is asked. */

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { duration, flag, text, wholeNumber } from './schema-values.ts'
+import { duration, text, wholeNumber } from './schema-values.ts'
 
 const headers = z.record(z.string(), z.string().max(16 * 1024)).meta({
   description: `Header names and values. \${VAR} and \${file:/path} keep secrets out of this file.`,
@@ -14,7 +14,7 @@ const keyPair = {
   }),
 }
 
-/** How a facilitator knows who asks, in config/facilitators.yaml and in the operator's file alike. */
+/** How a facilitator knows who asks: in config/facilitators.yaml and in the operator's file. */
 export const facilitatorAuth = z
   .discriminatedUnion('kind', [
     z.strictObject({
@@ -42,9 +42,6 @@ const facilitatorFull = z.strictObject({
   }),
   headers: headers.prefault({}),
   auth: facilitatorAuth.optional(),
-  checksumAddresses: flag().optional().meta({
-    description: 'true for a service that takes EVM addresses only with their checksum.',
-  }),
   supported: z
     .array(text(128))
     .min(1)

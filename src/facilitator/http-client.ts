@@ -3,7 +3,6 @@ import type { FacilitatorConfig } from '../config/gateway-config.ts'
 import type { NetworkId, PaymentPayload, PaymentRequirements } from '../core/payment.ts'
 import { FacilitatorUnavailableError, SettlementUnknownError } from '../errors.ts'
 import { openCredentials } from './auth/credentials.ts'
-import { withChecksums } from './checksummed.ts'
 import type { Facilitator, SettleAnswer, Supported, VerifyAnswer } from './facilitator.ts'
 import { type Answer, type Call, callJson } from './json-call.ts'
 import { askSupported, assumeSupported } from './supported-call.ts'
@@ -33,10 +32,7 @@ export function createHttpFacilitator(
   /** Another one of the service's own, once its /supported was found there. */
   let { baseUrl } = credentials
 
-  const requestBody = (
-    ...payment: [payload: PaymentPayload, requirements: PaymentRequirements]
-  ): unknown => {
-    const [payload, requirements] = quirks.checksumAddresses ? withChecksums(...payment) : payment
+  const requestBody = (payload: PaymentPayload, requirements: PaymentRequirements): unknown => {
     if (quirks.omitVersion) return requestWithoutVersion(payload, requirements)
     const v1Network = nameInV1(known, requirements, v1Networks)
     return v1Network === null

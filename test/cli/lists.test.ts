@@ -82,7 +82,7 @@ describe('farebox facilitators', () => {
     expect(named(facilitators, 'coinbase')).toMatchObject({
       ...{ order: null, url: 'https://api.cdp.coinbase.com/platform/v2/x402', auth: 'coinbase' },
       variables: ['CDP_API_KEY_ID', 'CDP_API_KEY_SECRET'],
-      ...{ keysOptional: false, limits: { descriptionLength: 500 }, checksumAddresses: true },
+      ...{ keysOptional: false, limits: { descriptionLength: 500 } },
     })
     expect(named(facilitators, 'payai')).toMatchObject({ auth: 'payai', keysOptional: true })
     expect(named(facilitators, 'thirdweb')).toMatchObject({

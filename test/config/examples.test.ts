@@ -15,6 +15,7 @@ import { parse } from 'yaml'
 import { gatewayJsonSchema } from '../../src/config/json-schema.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { formatProblem } from '../../src/config/problems.ts'
+import { coinbaseEd25519Key, payaiKey } from '../facilitator/api-keys.ts'
 import { PAY_TO, problemsOf } from './support.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
@@ -30,13 +31,20 @@ function copyToTemporary(file: string): string {
   return join(directory, 'gateway.yaml')
 }
 
+const cdp = coinbaseEd25519Key()
+const payai = payaiKey()
+const keys = {
+  ...{ CDP_API_KEY_ID: cdp.keyId, CDP_API_KEY_SECRET: cdp.keySecret },
+  ...{ MY_KEY_ID: payai.keyId, MY_KEY_SECRET: payai.keySecret },
+}
+
 const validate = new Ajv2020.Ajv2020({ strict: true, allowUnionTypes: true }).compile(
   JSON.parse(gatewayJsonSchema()),
 )
 
 describe.each(FILES)('%s', file => {
   it('loads', async () => {
-    const env = { PAY_TO, FACILITATOR_KEY: 'k-2', BASE_RPC_KEY: 'k-3' }
+    const env = { PAY_TO, FACILITATOR_KEY: 'k-2', BASE_RPC_KEY: 'k-3', ...keys }
     const result = await loadConfig(copyToTemporary(file), { env })
     expect(result.kind === 'invalid' ? result.problems.map(formatProblem) : []).toEqual([])
   })

@@ -70,10 +70,7 @@ describe('presets with keys', () => {
     ])
     const p256 = coinbaseP256Key()
     const [found] = facilitatorsOf('[coinbase]', environmentOf(p256))
-    expect(found).toMatchObject({
-      auth: { kind: 'coinbase', ...keysOf(p256) },
-      quirks: { checksumAddresses: true },
-    })
+    expect(found).toMatchObject({ auth: { kind: 'coinbase', ...keysOf(p256) } })
   })
 
   it('work without, where the service does', () => {

@@ -1,8 +1,6 @@
-import { getAddress } from 'viem'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { FacilitatorQuirks } from '../../src/config/gateway-config.ts'
 import { FacilitatorUnavailableError, SettlementUnknownError } from '../../src/errors.ts'
-import { withChecksums } from '../../src/facilitator/checksummed.ts'
 import type { Facilitator } from '../../src/facilitator/facilitator.ts'
 import { buyer } from '../support/accounts.ts'
 import {
@@ -10,7 +8,7 @@ import {
   type StubFacilitator,
   startStubFacilitator,
 } from '../support/stub-facilitator.ts'
-import { createOffer, createPermit2Offer, pay } from '../x402/payments.ts'
+import { createOffer, pay } from '../x402/payments.ts'
 import { connect, noQuirks, supportedKinds } from './clients.ts'
 
 const payment = await pay(buyer, createOffer())
@@ -33,60 +31,6 @@ function client(quirks: Partial<FacilitatorQuirks>, url = stub.url): Facilitator
   opened.push(facilitator)
   return facilitator
 }
-
-/** Every address in lower case, and nothing else changed. */
-function lowered<T>(value: T): T {
-  const text = JSON.stringify(value).replace(/0x[0-9a-fA-F]{40}(?=")/g, one => one.toLowerCase())
-  return JSON.parse(text)
-}
-
-describe('a service that wants addresses with their checksum', () => {
-  test('gets them in token, receiver and signed payment, and the rest as it was', async () => {
-    await client({ checksumAddresses: true }).verify(lowered(payload), lowered(requirements))
-    const { body } = stub.requests[0] ?? {}
-    expect(body).toMatchObject({
-      paymentRequirements: {
-        asset: getAddress(requirements.asset),
-        payTo: getAddress(requirements.payTo),
-      },
-      paymentPayload: {
-        accepted: { asset: getAddress(requirements.asset), payTo: getAddress(requirements.payTo) },
-        payload: {
-          signature: payload.payload['signature'],
-          authorization: { from: buyer.address, to: getAddress(requirements.payTo) },
-        },
-      },
-    })
-    expect(lowered(body)).toEqual(
-      lowered({ x402Version: 2, paymentPayload: payload, paymentRequirements: requirements }),
-    )
-  })
-
-  test('gets the same bytes each time', () => {
-    const first = JSON.stringify(withChecksums(lowered(payload), lowered(requirements)))
-    expect(JSON.stringify(withChecksums(lowered(payload), lowered(requirements)))).toBe(first)
-    const [again, wanted] = withChecksums(lowered(payload), lowered(requirements))
-    expect(JSON.stringify(withChecksums(again, wanted))).toBe(first)
-  })
-
-  test('gets them in a Permit2 payment, where they are deeper', async () => {
-    const permit = await pay(buyer, createPermit2Offer())
-    const [spelled] = withChecksums(lowered(permit.payload), permit.offer.requirements)
-    expect(spelled.payload).toEqual(permit.payload.payload)
-    expect(lowered(spelled.payload)).not.toEqual(spelled.payload)
-  })
-
-  test('does not change what another network calls an address', () => {
-    const address = `0x${'ab'.repeat(20)}`
-    const elsewhere = { ...requirements, network: 'other:1', asset: address } as const
-    expect(withChecksums(payload, elsewhere)).toEqual([payload, elsewhere])
-  })
-
-  test('others get what the client sent', async () => {
-    await client({}).verify(lowered(payload), requirements)
-    expect(stub.requests[0]?.body).toMatchObject({ paymentPayload: lowered(payload) })
-  })
-})
 
 test('a service that wants no version beside the payment gets none', async () => {
   await client({ omitVersion: true }).verify(payload, requirements)

@@ -81,7 +81,7 @@ test.each(keys)('Coinbase: a payment settles with %s and checksummed addresses',
     }
   })
   const entry =
-    `{url: "${front.url}/platform/v2/x402", checksumAddresses: true, auth: {kind: coinbase, ` +
+    `{url: "${front.url}/platform/v2/x402", auth: {kind: coinbase, ` +
     `keyId: ${key.keyId}, keySecret: ${JSON.stringify(key.keySecret)}}}`
   const gateway = await startShop(entry)
   const url = `${gateway.url}/v1/weather/paris`
