@@ -172,7 +172,6 @@ function bringIntoForce(config: GatewayConfig, observer: GatewayObserver): Promi
 
 function readV1Names(registry: NetworkRegistry): V1Networks {
   return {
-    nameOf: network => registry.find(network)?.v1Name ?? null,
     networkOf(name) {
       const network = registry.find(name)
       const isName = network?.v1Name === name || network?.aliases.includes(name) === true

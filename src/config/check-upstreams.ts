@@ -53,7 +53,7 @@ export function checkFacilitators(settings: Settings, context: CheckContext): Fa
       preset: preset && place.name,
       url: place.url,
       auth: checkCredentials(setting, preset, { path, context }),
-      quirks: readQuirks(setting, preset, { path, context }),
+      quirks: readQuirks(setting, place.service, { path, context }),
       headers: preset ? checkPresetHeaders(preset, headers, { path, context }) : headers,
       timeoutMs: setting.timeout,
       settleTimeoutMs: setting.settleTimeout,
@@ -78,20 +78,20 @@ function checkCredentials(
 
 function readQuirks(
   setting: FacilitatorSetting,
-  preset: FacilitatorPreset | null,
+  service: FacilitatorPreset | null,
   { path, context }: Place,
 ): FacilitatorQuirks {
   // A preset's networks are held against the list of networks by a test.
-  const assumed = preset?.hasSupported === false ? (preset.networks ?? []) : null
+  const assumed = service?.hasSupported === false ? (service.networks ?? []) : null
   const named = setting.supported?.map((name, index) => ({
     name,
     at: [...path, 'supported', index],
   }))
   const supported = named ?? assumed?.map(name => ({ name, at: path })) ?? null
   return {
-    omitVersion: preset?.omitVersion ?? false,
+    omitVersion: service?.omitVersion ?? false,
     supported: supported?.flatMap(({ name, at }) => findNetworkId(name, at, context) ?? []) ?? null,
-    otherUrls: preset?.otherUrls ?? [],
+    otherUrls: service?.otherUrls ?? [],
   }
 }
 
@@ -104,17 +104,49 @@ function findNetworkId(name: string, path: Path, context: CheckContext): Network
   return null
 }
 
-function findFacilitator(setting: FacilitatorSetting, path: Path, context: CheckContext) {
-  const preset = context.presets.get(setting.url)
+interface FoundFacilitator {
+  readonly name: string
+  readonly url: string
+  /** Null where a URL is written: its keys, limits and networks are the operator's to know. */
+  readonly preset: FacilitatorPreset | null
+  /** What is known of the service there, however it was named; null of others. */
+  readonly service: FacilitatorPreset | null
+}
+
+function findFacilitator(
+  setting: FacilitatorSetting,
+  path: Path,
+  context: CheckContext,
+): FoundFacilitator | null {
   const urlPath = [...path, 'url']
-  if (preset?.unfit) {
+  const found = lookUpFacilitator(setting, context)
+  if (found?.service?.unfit) {
     const cure = 'Name another one: `farebox facilitators` lists them.'
-    context.report(urlPath, { message: `${setting.url} ${preset.unfit}`, cure })
+    context.report(urlPath, { message: `${found.name} ${found.service.unfit}`, cure })
     return null
   }
-  if (preset !== undefined) return { name: setting.url, url: preset.url, preset }
+  if (found === null) reportUnknown(setting, urlPath, context)
+  return found
+}
+
+function lookUpFacilitator(
+  setting: FacilitatorSetting,
+  { presets }: CheckContext,
+): FoundFacilitator | null {
+  const preset = presets.get(setting.url)
+  if (preset !== undefined) {
+    return { name: setting.url, url: preset.url, preset, service: preset }
+  }
   const read = readHttpUrl(setting.url)
-  if (read.kind === 'url') return { name: read.url.host, url: baseOf(read.url), preset: null }
+  if (read.kind === 'refused') return null
+  const url = baseOf(read.url)
+  const service = [...presets.values()].find(one => one.url === url) ?? null
+  return { name: read.url.host, url, preset: null, service }
+}
+
+function reportUnknown(setting: FacilitatorSetting, urlPath: Path, context: CheckContext): void {
+  const read = readHttpUrl(setting.url)
+  if (read.kind === 'url') return
   // Only what looks like a name is repeated: a URL may have a key in its path.
   if (!/^[\w.-]{1,40}$/.test(setting.url)) {
     context.report(urlPath, read)
@@ -123,7 +155,6 @@ function findFacilitator(setting: FacilitatorSetting, path: Path, context: Check
     const cure = suggestName(setting.url, [...context.presets.keys()])
     context.report(urlPath, { message, cure })
   }
-  return null
 }
 
 /** Two paths of one host are two facilitators, and metrics tell them apart by name. */

@@ -1,8 +1,8 @@
 import type { NetworkId, PaymentPayload, PaymentRequirements } from '../core/payment.ts'
 
-/** Names of networks in x402 v1 and their CAIP-2 ids, both ways. */
+/** What facilitators call networks in x402 v1. */
 export interface V1Networks {
-  nameOf(network: NetworkId): string | null
+  /** Its CAIP-2 id, by its name or an alias; null for a name that is not known. */
   networkOf(name: string): NetworkId | null
 }
 

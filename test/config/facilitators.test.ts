@@ -125,6 +125,26 @@ describe('presets with keys', () => {
   })
 })
 
+describe('a URL of a service that is known', () => {
+  it('has its addresses and its ways, and neither its keys nor its limits', () => {
+    const list = '["https://x402.org/facilitator/", "https://facilitators.x402scan.com"]'
+    const { facilitators } = accepted(withFacilitators(list, 'base, monad'))
+    expect(facilitators).toMatchObject([
+      {
+        name: 'x402.org',
+        preset: null,
+        quirks: { otherUrls: ['https://www.x402.org/facilitator'] },
+      },
+      { name: 'facilitators.x402scan.com', quirks: { supported: ['eip155:8453'] } },
+    ])
+  })
+
+  it('cannot be asked for what farebox does not offer either', () => {
+    const [problem] = problemsOf(withFacilitators('["https://gateway-api.circle.com/v1/x402"]'))
+    expect(problem?.message).toContain('gateway-api.circle.com settles payments from Circle')
+  })
+})
+
 describe('keys for a URL', () => {
   const URL = 'https://f.example/v2'
 

@@ -10,7 +10,6 @@ const V1_NAMES = [
 ] as const
 
 export const v1Networks: V1Networks = {
-  nameOf: network => V1_NAMES.find(([id]) => id === network)?.[1] ?? null,
   networkOf: name => V1_NAMES.find(([, given]) => given === name)?.[0] ?? null,
 }
 
