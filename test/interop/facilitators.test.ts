@@ -48,8 +48,10 @@ async function ask(
   return { status: asked.status, body: await asked.json() }
 }
 
-async function startShop(facilitator: string) {
-  const yaml = weatherYaml(world).replace(/facilitators: .*/, `facilitators: [${facilitator}]`)
+async function startShop(facilitator: string, network = 'base-sepolia') {
+  const yaml = weatherYaml(world)
+    .replace(/facilitators: .*/, `facilitators: [${facilitator}]`)
+    .replace(/accepts: .*/, `accepts: [${network}]`)
   const gateway = await startTestGateway(yaml)
   opened.push(gateway)
   return gateway
@@ -150,4 +152,17 @@ test('a key in the path is in no log and no metric, whatever happens', async () 
   const metrics = await (await fetch(`${gateway.adminUrl}/metrics`)).text()
   const ready = await (await fetch(`${gateway.adminUrl}/readyz`)).text()
   expect(`${JSON.stringify(gateway.logs)}${metrics}${ready}`).not.toContain(key)
+})
+
+test('a network that a facilitator knows by an alias alone is offered, without the alias', async () => {
+  const kinds = [{ x402Version: 1, scheme: 'exact', network: 'kite-testnet' }]
+  const front = await startFront(async () => ({ status: 200, body: { kinds } }))
+  const gateway = await startShop(`"${front.url}"`, 'kite-testnet')
+  const unpaid = await fetch(`${gateway.url}/v1/weather/paris`)
+  expect(unpaid.status).toBe(402)
+  const header = Buffer.from(unpaid.headers.get('payment-required') ?? '', 'base64').toString()
+  expect(JSON.parse(header).accepts).toMatchObject([
+    { network: 'eip155:2368', amount: `${10n ** 15n}`, extra: { name: 'pieUSD', version: '1' } },
+  ])
+  expect(`${header}${await unpaid.text()}`).not.toContain('kite-testnet')
 })
