@@ -9,8 +9,8 @@ import type { Finding, Path } from './problems.ts'
 
 /**
  * Holds every offer against what is known of the facilitators that it could go through. An offer
- * that none of them takes is an error: its buyers would be refused, every time. One that some do
- * not take goes to the others, which is worth a note.
+ * that none of them takes is an error: its buyers would be refused, every time. One that only some
+ * take is worth a note.
  *
  * Nothing is known of a URL of the operator's own, so it takes everything.
  */
