@@ -43,13 +43,21 @@ export class StoreUnavailableError extends FareboxError {
 export class FacilitatorUnavailableError extends FareboxError {
   readonly code = 'facilitator_unavailable'
   readonly retryAfterSeconds: number
+  /** How long it asked to be left alone; null when it did not ask. */
+  readonly restSeconds: number | null
 
   constructor(
     message: string,
-    options: { fix: string; cause?: unknown; retryAfterSeconds?: number },
+    options: {
+      fix: string
+      cause?: unknown
+      retryAfterSeconds?: number
+      restSeconds?: number | null
+    },
   ) {
     super(message, options)
     this.retryAfterSeconds = options.retryAfterSeconds ?? 5
+    this.restSeconds = options.restSeconds ?? null
   }
 }
 
@@ -58,13 +66,30 @@ export class SettlementUnknownError extends FareboxError {
   readonly code = 'settlement_pending'
   /** Hash that the facilitator named, when it named one. */
   readonly transaction: string | null
+  /** How long it asked to be left alone; null when it did not ask. */
+  readonly restSeconds: number | null
 
   constructor(
     message: string,
-    options: { fix: string; cause?: unknown; transaction?: string | null },
+    options: {
+      fix: string
+      cause?: unknown
+      transaction?: string | null
+      restSeconds?: number | null
+    },
   ) {
     super(message, options)
     this.transaction = options.transaction ?? null
+    this.restSeconds = options.restSeconds ?? null
+  }
+}
+
+/** What facilitators support could not be kept for the next start, or read back. */
+export class SupportCacheError extends FareboxError {
+  readonly code = 'support_cache_unusable'
+
+  constructor(message: string, options: { fix: string; cause?: unknown }) {
+    super(message, options)
   }
 }
 

@@ -8,8 +8,11 @@ import {
 } from './config/source.ts'
 import type { PaymentKey } from './core/payment.ts'
 import { type Clock, unixMs } from './core/time.ts'
+import type { GuardedFacilitator } from './facilitator/facilitator.ts'
+import { guardFacilitator } from './facilitator/guarded.ts'
 import { createHttpFacilitator } from './facilitator/http-client.ts'
 import { observeFacilitator } from './facilitator/observed.ts'
+import { openSupportCache, type SupportCache } from './facilitator/support-cache.ts'
 import type { V1Networks } from './facilitator/v1-translation.ts'
 import { type Force, openForce } from './flow/force.ts'
 import { handleRequest } from './flow/handle-request.ts'
@@ -28,13 +31,17 @@ import { openPostgresLedger } from './ledger/postgres.ts'
 import { openSqliteLedger } from './ledger/sqlite.ts'
 import { openChains } from './networks/chains.ts'
 import { createNetworkRegistry, type NetworkRegistry } from './networks/registry.ts'
-import { combineObservers, type GatewayObserver } from './observe/events.ts'
+import {
+  combineObservers,
+  type FacilitatorChanged,
+  type GatewayObserver,
+} from './observe/events.ts'
 import { createLogger, type Logger } from './observe/log.ts'
 import { createMetrics, type MetricReport } from './observe/metrics.ts'
 import { createUpstream } from './upstream/forward.ts'
 import { createUpstreamSet } from './upstream/upstream-set.ts'
 import { fareboxVersion } from './version.ts'
-import { openPayments } from './x402/payments.ts'
+import { openPayments, type Payments } from './x402/payments.ts'
 
 export interface GatewayOptions {
   readonly configFile: string
@@ -109,14 +116,17 @@ export async function openGateway(
   await using opened = new AsyncDisposableStack()
   const ledger = await openLedger(config.store)
   opened.defer(() => ledger.close())
+  let inForce: Force | null = null
   const metrics = createMetrics({
     version: fareboxVersion(),
     countLedgerRows: () => ledger.countByState(),
+    facilitators: () => inForce?.current.payments.facilitators ?? [],
   })
   const storeHealth = createStoreHealth(clock)
   const observer = combineObservers(metrics.observer, logger.observer, storeHealth.observer)
 
   const force = await bringIntoForce(config, observer)
+  inForce = force
   opened.defer(() => force.close())
   const settlements = createSettlementWatch()
   const recovery = openRecovery({ force, ledger, observer, resolved: settlements.tell })
@@ -157,17 +167,39 @@ function openLedger(store: StoreConfig): Promise<Ledger> {
 const clock: Clock = () => unixMs(Date.now())
 
 function bringIntoForce(config: GatewayConfig, observer: GatewayObserver): Promise<Force> {
+  const cache = openSupportCache({
+    file: config.supportCacheFile,
+    clock,
+    reportError: error => observer.errorReported({ error, requestId: null }),
+  })
   return openForce(config, {
     clock,
     upstreams: createUpstreamSet(createUpstream),
-    openPayments({ facilitators, networks }, onChange) {
-      const v1Networks = readV1Names(createNetworkRegistry(networks))
-      const clients = facilitators.map(one =>
-        observeFacilitator(createHttpFacilitator(one, v1Networks), observer, clock),
-      )
-      return openPayments(clients, v1Networks, onChange)
-    },
+    openPayments: (next, onChange) => connectFacilitators(next, { cache, observer }, onChange),
   })
+}
+
+function connectFacilitators(
+  { facilitators, networks }: GatewayConfig,
+  { cache, observer }: { readonly cache: SupportCache; readonly observer: GatewayObserver },
+  onChange: () => void,
+): Payments {
+  const v1Networks = readV1Names(createNetworkRegistry(networks))
+  const watched = facilitators.map(config => {
+    const memory = cache.memoryOf(config.url)
+    const client = createHttpFacilitator(config, v1Networks, memory.recall())
+    const { concurrency } = config
+    const observed = observeFacilitator(client, observer, clock)
+    const facilitator = guardFacilitator(observed, { concurrency, clock })
+    facilitator.onChange(() => observer.facilitatorChanged(toChange(facilitator)))
+    return { facilitator, memory }
+  })
+  return openPayments(watched, v1Networks, onChange)
+}
+
+function toChange({ name, condition }: GuardedFacilitator): FacilitatorChanged {
+  const now = condition()
+  return { facilitator: name, condition: now.kind, forMs: now.kind === 'up' ? 0 : now.forMs }
 }
 
 function readV1Names(registry: NetworkRegistry): V1Networks {

@@ -25,9 +25,6 @@ const PURE_LIBRARIES: Readonly<Record<string, readonly string[]>> = {
     'node:crypto',
     'zod',
     '@bitauth/libauth/build/lib/crypto/secp256k1.js',
-    '@x402/core/server',
-    '@x402/core/types',
-    '@x402/evm/exact/server',
   ],
   flow: ['node:crypto', 'node:stream'],
 }

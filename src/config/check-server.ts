@@ -95,6 +95,13 @@ function reportNothingToShare(context: CheckContext): void {
   context.report(['server', 'workers'], { message, cure })
 }
 
+/** Beside the SQLite file, which has to be writable anyway; else where that would be. */
+export function supportCacheFile(store: StoreConfig, directory: string): string | null {
+  if (store.kind === 'postgres') return resolve(directory, 'data/farebox.supported.json')
+  if (store.path === ':memory:') return null
+  return `${store.path.replace(/\.db$/, '')}.supported.json`
+}
+
 export function checkOrigins(
   origins: readonly string[],
   path: readonly (string | number)[],

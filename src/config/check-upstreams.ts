@@ -57,6 +57,7 @@ export function checkFacilitators(settings: Settings, context: CheckContext): Fa
       headers: preset ? checkPresetHeaders(preset, headers, { path, context }) : headers,
       timeoutMs: setting.timeout,
       settleTimeoutMs: setting.settleTimeout,
+      concurrency: setting.concurrency,
     })
   }
   return checked

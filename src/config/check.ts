@@ -3,7 +3,7 @@ import { type CheckContext, createCheckContext, type KnownThings } from './check
 import { checkFacilitatorLimits } from './check-facilitator-limits.ts'
 import { checkNetworks } from './check-networks.ts'
 import { checkCors, checkRoutes } from './check-routes.ts'
-import { checkAdmin, checkServer, checkStore } from './check-server.ts'
+import { checkAdmin, checkServer, checkStore, supportCacheFile } from './check-server.ts'
 import { checkFacilitators, checkUpstreams } from './check-upstreams.ts'
 import type { GatewayConfig, RouteConfig } from './gateway-config.ts'
 import type { PathFinding } from './place-findings.ts'
@@ -38,12 +38,14 @@ export function checkSettings(
       ? null
       : checkAccepts(settings.accepts ?? [], ['accepts'], { payTo, context })
   const cors = checkCors(settings.cors, ['cors'], context)
+  const store = checkStore(settings, context)
   const config: GatewayConfig = {
     server: checkServer(settings, context),
     admin: checkAdmin(settings, context),
-    store: checkStore(settings, context),
+    store,
     networks: networks.networks,
     facilitators: checkFacilitators(settings, context),
+    supportCacheFile: supportCacheFile(store, known.directory),
     upstreams: checkUpstreams(settings, context),
     routes: checkRoutes(settings, { accepted, payTo, cors }, context),
   }

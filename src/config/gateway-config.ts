@@ -14,6 +14,8 @@ export interface GatewayConfig {
   readonly networks: readonly Network[]
   /** In the order in which they are tried. */
   readonly facilitators: readonly FacilitatorConfig[]
+  /** Where is kept what facilitators said they support; null: nowhere. */
+  readonly supportCacheFile: string | null
   readonly upstreams: readonly UpstreamConfig[]
   readonly routes: readonly RouteConfig[]
 }
@@ -80,6 +82,8 @@ export interface FacilitatorConfig {
   /** Per operation: /verify and /supported. A settle gets `settleTimeoutMs`. */
   readonly timeoutMs: number
   readonly settleTimeoutMs: number
+  /** Calls at once, at most; more are not made. */
+  readonly concurrency: number
 }
 
 /** How a facilitator knows who asks, beside plain headers. */

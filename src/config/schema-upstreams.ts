@@ -57,6 +57,13 @@ const facilitatorFull = z.strictObject({
   settleTimeout: duration().prefault('60s').meta({
     description: 'How long to wait when money is moved.',
   }),
+  concurrency: wholeNumber({ min: 1, max: 4096 })
+    .prefault('256')
+    .meta({
+      description:
+        'Calls to it at once, at most, of which verifications take up to three quarters. When it has ' +
+        'no place, the next facilitator is asked.',
+    }),
 })
 
 export const facilitator = z

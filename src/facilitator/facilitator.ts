@@ -59,4 +59,21 @@ export interface Facilitator {
 export interface KnownFacilitator {
   readonly facilitator: Facilitator
   readonly supported: Supported
+  /** What it said before, newest first: payments may still be bound by that. */
+  readonly earlier?: readonly Supported[]
+}
+
+/** Whether a facilitator is asked now. */
+export type FacilitatorCondition =
+  | { readonly kind: 'up' }
+  /** It failed several times in a row, and is tried again after `forMs`. */
+  | { readonly kind: 'down'; readonly forMs: number }
+  /** It asked to be left alone for so long (429, or 503 with Retry-After). */
+  | { readonly kind: 'resting'; readonly forMs: number }
+
+/** A facilitator that is spared while it cannot help, and never asked too much at once. */
+export interface GuardedFacilitator extends Facilitator {
+  condition(): FacilitatorCondition
+  /** `listener` is told after each change. */
+  onChange(listener: () => void): void
 }

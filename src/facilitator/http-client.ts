@@ -5,27 +5,30 @@ import { FacilitatorUnavailableError, SettlementUnknownError } from '../errors.t
 import { openCredentials } from './auth/credentials.ts'
 import type { Facilitator, SettleAnswer, Supported, VerifyAnswer } from './facilitator.ts'
 import { type Answer, type Call, callJson } from './json-call.ts'
+import { kindFor } from './kinds.ts'
 import { askSupported, assumeSupported } from './supported-call.ts'
 import { requestV1, requestV2, requestWithoutVersion, type V1Networks } from './v1-translation.ts'
 import { readSettleAnswer, readVerifyAnswer } from './wire.ts'
 
-const CONNECTIONS_MAX = 64
-
 /**
  * A facilitator behind HTTP. Follows no redirect (it would send the payment elsewhere), repeats
  * nothing by itself, reads a bounded answer, and believes only what its schema proves.
+ *
+ * @param lastSaid What it said it supports, as far as is known; null: version 2 is assumed until it
+ *                 has been asked.
  */
 export function createHttpFacilitator(
   config: FacilitatorConfig,
   v1Networks: V1Networks,
+  lastSaid: Supported | null = null,
 ): Facilitator {
   const agent = new Agent({
-    connections: CONNECTIONS_MAX,
+    // A place for each call that may be made at once, and one to ask what is supported.
+    connections: config.concurrency + 1,
     pipelining: 1,
     connect: { timeout: config.timeoutMs },
   })
-  /** Null until `/supported` was read once: then version 2 is assumed. */
-  let known: Supported | null = null
+  let known = lastSaid
 
   const { timeoutMs, quirks } = config
   const credentials = openCredentials(config)
@@ -34,10 +37,10 @@ export function createHttpFacilitator(
 
   const requestBody = (payload: PaymentPayload, requirements: PaymentRequirements): unknown => {
     if (quirks.omitVersion) return requestWithoutVersion(payload, requirements)
-    const v1Network = nameInV1(known, requirements, v1Networks)
-    return v1Network === null
-      ? requestV2(payload, requirements)
-      : requestV1(payload, requirements, v1Network)
+    const kind = known && kindFor(known, requirements, v1Networks)
+    return kind?.x402Version === 1
+      ? requestV1(payload, requirements, kind.network)
+      : requestV2(payload, requirements)
   }
 
   const post = (
@@ -77,7 +80,8 @@ export function createHttpFacilitator(
       })
       const verdict = readVerifyAnswer(answer.json)
       // A refusal may come as a 4xx with a body; a server's failure never decides a payment.
-      if (verdict === null || answer.status >= 500 || (verdict.isValid && answer.status !== 200)) {
+      const isSilent = verdict === null || answer.status >= 500 || answer.status === TOO_MANY
+      if (isSilent || (verdict.isValid && answer.status !== 200)) {
         throw untrustworthy(config, 'verify', answer)
       }
       return verdict
@@ -103,22 +107,9 @@ export function createHttpFacilitator(
   }
 }
 
-/** What the service itself calls a network on which it speaks only version 1; null elsewhere. */
-function nameInV1(
-  known: Supported | null,
-  { scheme, network }: PaymentRequirements,
-  v1Networks: V1Networks,
-): string | null {
-  const kinds = known?.kinds.filter(kind => kind.scheme === scheme) ?? []
-  if (kinds.some(kind => kind.x402Version === 2 && kind.network === network)) return null
-  const named = kinds.find(
-    kind => kind.x402Version === 1 && v1Networks.networkOf(kind.network) === network,
-  )
-  return named?.network ?? null
-}
-
+const TOO_MANY = 429
 /** Statuses by which a service says that it did not take the request up at all. */
-const NOT_TAKEN_UP = new Set([401, 403, 404, 405, 413, 429])
+const NOT_TAKEN_UP = new Set([401, 403, 404, 405, 413, TOO_MANY])
 
 function readSettle(config: FacilitatorConfig, answer: Answer, network: NetworkId): SettleAnswer {
   const settled = readSettleAnswer(answer.json, network)
@@ -127,6 +118,8 @@ function readSettle(config: FacilitatorConfig, answer: Answer, network: NetworkI
     const transaction = settled.transaction || null
     throw settlementUnknown(config, 'is already settling the payment', { transaction })
   }
+  const hasMoved = settled !== null && (settled.success || settled.transaction !== '')
+  if (answer.status === TOO_MANY && !hasMoved) throw untrustworthy(config, 'settle', answer)
   if (settled !== null && answer.status < 500) {
     const proven = !settled.success || (answer.status === 200 && settled.transaction !== '')
     if (proven) return settled
@@ -135,7 +128,8 @@ function readSettle(config: FacilitatorConfig, answer: Answer, network: NetworkI
     throw untrustworthy(config, 'settle', answer)
   }
   const what = `answered a settle with status ${answer.status} and no proof`
-  throw settlementUnknown(config, what, { transaction: settled?.transaction || null })
+  const transaction = settled?.transaction || null
+  throw settlementUnknown(config, what, { transaction, restSeconds: restOf(answer) })
 }
 
 function unavailable(config: FacilitatorConfig, operation: string, cause: unknown): Error {
@@ -156,14 +150,28 @@ function untrustworthy(config: FacilitatorConfig, operation: string, answer: Ans
       ...(answer.retryAfterSeconds === undefined
         ? {}
         : { retryAfterSeconds: answer.retryAfterSeconds }),
+      restSeconds: restOf(answer),
     },
   )
+}
+
+/** Enough for the limits per second that services have. */
+const REST_SECONDS_UNTOLD = 1
+
+/** How long the service wants to be left alone; null when it did not say so. */
+function restOf({ status, retryAfterSeconds }: Answer): number | null {
+  if (status === TOO_MANY) return retryAfterSeconds ?? REST_SECONDS_UNTOLD
+  return status === 503 ? (retryAfterSeconds ?? null) : null
 }
 
 function settlementUnknown(
   config: FacilitatorConfig,
   what: string,
-  known: { readonly cause?: unknown; readonly transaction?: string | null },
+  known: {
+    readonly cause?: unknown
+    readonly transaction?: string | null
+    readonly restSeconds?: number | null
+  },
 ): Error {
   return new SettlementUnknownError(`Facilitator ${config.name} ${what}.`, {
     fix: 'The payment stays claimed until the chain tells whether it moved.',

@@ -138,7 +138,16 @@ function parseJson(text: string): unknown {
   }
 }
 
+const RETRY_AFTER_SECONDS_MAX = 600
+
+/** Seconds, or a date (RFC 9110, section 10.2.3); undefined where it is neither. */
 function readRetryAfter(value: string | string[] | undefined): number | undefined {
-  const seconds = typeof value === 'string' && /^\d{1,6}$/.test(value) ? Number(value) : undefined
-  return seconds === undefined ? undefined : Math.min(Math.max(seconds, 1), 600)
+  if (typeof value !== 'string') return undefined
+  const seconds = /^\d+$/.test(value)
+    ? Number(value)
+    : / GMT$/.test(value)
+      ? Math.ceil((Date.parse(value) - Date.now()) / 1000)
+      : Number.NaN
+  if (Number.isNaN(seconds)) return undefined
+  return Math.min(Math.max(seconds, 1), RETRY_AFTER_SECONDS_MAX)
 }

@@ -8,6 +8,7 @@ import { type ChallengeCache, createChallenge } from '../x402/challenge.ts'
 import type { PaymentEngine } from '../x402/payment-engine.ts'
 import { createQuotes, type Quotes } from './quotes.ts'
 import type { Route, RouteCors, RoutePrice, Snapshot } from './route.ts'
+import { settleMsMax } from './settle-time.ts'
 
 /** A snapshot, and what the next one needs to know of it. */
 export interface CompiledSnapshot extends Snapshot {
@@ -42,8 +43,8 @@ export function compileSnapshot(config: GatewayConfig, parts: SnapshotParts): Co
   const payableRoutes = [...quotes.values()].filter(
     one => one.offersAt(parts.now).length > 0,
   ).length
-  const settleMsMax = Math.max(0, ...config.facilitators.map(one => one.settleTimeoutMs))
-  return { match: table.match, engine: parts.engine, settleMsMax, quotes, payableRoutes }
+  const { engine } = parts
+  return { match: table.match, engine, settleMsMax: settleMsMax(config), quotes, payableRoutes }
 }
 
 function compileRoute(config: RouteConfig, price: RoutePrice, parts: SnapshotParts): Route {
@@ -68,7 +69,10 @@ function compilePrice(
   if (config.price.kind === 'free') return { kind: 'free' }
   const { engine, previous, now } = shared.parts
   const offers = config.price.offers
-    .filter(offer => engine.supports(offer.requirements))
+    .flatMap(offer => {
+      const requirements = engine.bind(offer.requirements)
+      return requirements === null ? [] : [{ ...offer, requirements }]
+    })
     .map(offer => (config.settle === 'before-upstream' ? settledUpFront(offer) : offer))
   const quotes = createQuotes(offers, previous?.quotes.get(config.key) ?? null, now)
   shared.quotes.set(config.key, quotes)

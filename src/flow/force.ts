@@ -37,7 +37,7 @@ export async function openForce(first: GatewayConfig, parts: ForceParts): Promis
 
   const build = async (config: GatewayConfig, former: InForce | null): Promise<InForce> => {
     const payments = await paymentsFor(config, former)
-    const engine = await payments.engine()
+    const engine = payments.engine()
     const upstreams = parts.upstreams.use(config.upstreams)
     const snapshot = compileSnapshot(config, {
       engine,

@@ -1,5 +1,6 @@
 import { FareboxError } from '../errors.ts'
 import type { Ledger } from '../ledger/ledger.ts'
+import type { Payments } from '../x402/payments.ts'
 import type { Force } from './force.ts'
 import type { StoreHealth } from './store-health.ts'
 
@@ -35,10 +36,7 @@ export function createReadiness({ force, ledger, storeHealth }: ReadinessParts):
         ...payableReasons(force),
       ]
       const { payments } = force.current
-      const amiss = [
-        ...payments.silent().map(name => `facilitator ${name} has not said what it supports`),
-        ...reloadProblems.map(refusedReload),
-      ]
+      const amiss = [...facilitatorReasons(payments), ...reloadProblems.map(refusedReload)]
       return { ready: blocking.length === 0, reasons: [...blocking, ...amiss] }
     },
     startDraining() {
@@ -62,6 +60,19 @@ async function storeReasons(ledger: Ledger, health: StoreHealth): Promise<string
   if (error === null) return []
   const said = error instanceof FareboxError ? ` ${error.message} ${error.fix}` : ''
   return [`the store does not work: payments are refused.${said}`]
+}
+
+function facilitatorReasons({ facilitators, silent }: Payments): string[] {
+  const unwell = facilitators.flatMap(({ name, condition }) => {
+    const now = condition()
+    if (now.kind === 'up') return []
+    const seconds = Math.ceil(now.forMs / 1000)
+    return now.kind === 'down'
+      ? [`facilitator ${name} is down, and is tried again in ${seconds} s`]
+      : [`facilitator ${name} asked to be left alone for ${seconds} s more`]
+  })
+  const unheard = silent().map(name => `facilitator ${name} has not said what it supports`)
+  return [...unwell, ...unheard]
 }
 
 function payableReasons({ current }: Force): string[] {

@@ -6,6 +6,7 @@ import { LOOK_MS_PER_NODE_MAX } from '../networks/chain-reader.ts'
 import type { GatewayObserver } from '../observe/events.ts'
 import { startAlarm } from './alarm.ts'
 import { createResolver, type ResolverOptions } from './resolver.ts'
+import { settleMsMax } from './settle-time.ts'
 
 export interface RecoveryOptions extends ResolverOptions {
   readonly ledger: Ledger
@@ -42,10 +43,9 @@ export function startRecovery(options: RecoveryOptions): Recovery {
 const WRITES_MS = 10_000
 
 /** How long one attempt to finish a claim may take: two looks and the settle between them. */
-export function attemptMsMax({ facilitators, networks }: GatewayConfig): number {
-  const settleMs = Math.max(0, ...facilitators.map(one => one.settleTimeoutMs))
-  const nodes = Math.max(0, ...networks.map(({ rpc }) => rpc.length))
-  return settleMs + 2 * nodes * LOOK_MS_PER_NODE_MAX + WRITES_MS
+export function attemptMsMax(config: GatewayConfig): number {
+  const nodes = Math.max(0, ...config.networks.map(({ rpc }) => rpc.length))
+  return settleMsMax(config) + 2 * nodes * LOOK_MS_PER_NODE_MAX + WRITES_MS
 }
 
 const UPKEEP_MS = 60_000

@@ -47,6 +47,14 @@ export interface FacilitatorAnswered {
   readonly durationMs: number
 }
 
+/** Calls to a facilitator are made again, or are not made for a while. */
+export interface FacilitatorChanged {
+  readonly facilitator: string
+  readonly condition: 'up' | 'down' | 'resting'
+  /** Milliseconds until it is tried again; 0 when it is up. */
+  readonly forMs: number
+}
+
 export interface ConfigReloaded {
   /** False: the file was bad and the old configuration stays in force. */
   readonly ok: boolean
@@ -89,6 +97,7 @@ export interface WorkerEnded {
 export interface GatewayObserver {
   requestFinished(event: RequestFinished): void
   facilitatorAnswered(event: FacilitatorAnswered): void
+  facilitatorChanged(event: FacilitatorChanged): void
   configReloaded(event: ConfigReloaded): void
   claimResolved(event: ClaimResolved): void
   /** Something broke: an outcome that nobody expected. */
@@ -121,6 +130,7 @@ export function combineObservers(
   return {
     requestFinished: all('requestFinished'),
     facilitatorAnswered: all('facilitatorAnswered'),
+    facilitatorChanged: all('facilitatorChanged'),
     configReloaded: all('configReloaded'),
     claimResolved: all('claimResolved'),
     errorReported: all('errorReported'),

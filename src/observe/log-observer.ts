@@ -26,6 +26,10 @@ export function createLogObserver(log: LogLines): GatewayObserver {
       if (event.outcome === 'no_answer') log.warn('facilitator did not answer', callFields(event))
       else log.debug('facilitator answered', callFields(event))
     },
+    facilitatorChanged({ facilitator, condition, forMs }) {
+      if (condition === 'up') log.info('facilitator is up', { facilitator })
+      else log.warn(`facilitator is ${condition}`, { facilitator, forMs: roundMs(forMs) })
+    },
     configReloaded({ ok, problems }) {
       if (ok) log.info('configuration reloaded')
       else log.error('configuration is bad, the old one stays in force', { problems })

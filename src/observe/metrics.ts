@@ -13,6 +13,7 @@ import type {
   ClaimResolved,
   ErrorReported,
   FacilitatorAnswered,
+  FacilitatorChanged,
   GatewayObserver,
   PaymentSeen,
   RequestFinished,
@@ -29,16 +30,23 @@ export interface MetricsOptions {
    * others in the same gateway ask.
    */
   readonly countLedgerRows: (() => Promise<Readonly<Record<ClaimState, number>>>) | null
+  /** Asked at every scrape: the facilitators of the configuration in force. */
+  readonly facilitators: () => readonly FacilitatorSeen[]
 }
 
 /** The numbers of one process, to be summed with those of others. */
 export type MetricReport = readonly MetricObjectWithValues<MetricValue<string>>[]
 
 export interface Metrics {
-  readonly observer: GatewayObserver
+  readonly observer: Omit<GatewayObserver, 'facilitatorChanged'>
   /** The Prometheus text format, version 0.0.4. */
   render(): Promise<string>
   report(): Promise<MetricReport>
+}
+
+export interface FacilitatorSeen {
+  readonly name: string
+  condition(): { readonly kind: FacilitatorChanged['condition'] }
 }
 
 interface Revenue {
@@ -54,12 +62,13 @@ const LEDGER_MS_MAX = 2_000
  * Collects what Prometheus reads. Labels never carry paths, payers or hosts of callers: only what
  * the configuration names, and codes from fixed sets.
  */
-export function createMetrics({ version, countLedgerRows }: MetricsOptions): Metrics {
+export function createMetrics(options: MetricsOptions): Metrics {
+  const { version, countLedgerRows, facilitators } = options
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
   const countRequest = registerRequests(registry)
   const countPayment = registerPayments(registry)
-  const observer: GatewayObserver = {
+  const observer: Metrics['observer'] = {
     requestFinished(event) {
       countRequest(event)
       if (event.payment !== undefined) countPayment(event.route, event.payment)
@@ -71,6 +80,7 @@ export function createMetrics({ version, countLedgerRows }: MetricsOptions): Met
     workerEnded: registerWorkers(registry),
   }
   if (countLedgerRows !== null) registerLedgerRows(registry, countLedgerRows)
+  registerConditions(registry, facilitators)
   const build = new Gauge({
     name: 'farebox_build_info',
     help: 'Always 1. The labels say what is running.',
@@ -153,6 +163,29 @@ function registerFacilitators(registry: Registry): (event: FacilitatorAnswered) 
       durationMs,
     )
   }
+}
+
+const CONDITIONS = ['up', 'down', 'resting'] as const
+
+function registerConditions(
+  registry: Registry,
+  facilitators: MetricsOptions['facilitators'],
+): void {
+  const conditions = new Gauge({
+    name: 'farebox_facilitator_condition',
+    help: 'Processes of the gateway to which a facilitator is in this condition.',
+    labelNames: ['facilitator', 'condition'],
+    registers: [registry],
+    collect() {
+      conditions.reset()
+      for (const one of facilitators()) {
+        const { kind } = one.condition()
+        for (const condition of CONDITIONS) {
+          conditions.set({ facilitator: one.name, condition }, condition === kind ? 1 : 0)
+        }
+      }
+    },
+  })
 }
 
 function registerResolved(registry: Registry): (event: ClaimResolved) => void {

@@ -1,4 +1,5 @@
 import type { FacilitatorConfig, FacilitatorQuirks } from '../../src/config/gateway-config.ts'
+import type { Supported } from '../../src/facilitator/facilitator.ts'
 import { createHttpFacilitator } from '../../src/facilitator/http-client.ts'
 import type { V1Networks } from '../../src/facilitator/v1-translation.ts'
 
@@ -19,12 +20,16 @@ export const noQuirks: FacilitatorQuirks = {
 }
 
 /** A client of the facilitator at `url`, with time-outs long enough for a busy machine. */
-export function connect(url: string, change: Partial<FacilitatorConfig> = {}) {
+export function connect(
+  url: string,
+  change: Partial<FacilitatorConfig> = {},
+  lastSaid: Supported | null = null,
+) {
   const config: FacilitatorConfig = {
     ...{ name: 'test', preset: null, url, auth: { kind: 'none' }, quirks: noQuirks },
-    ...{ headers: {}, timeoutMs: 10_000, settleTimeoutMs: 10_000 },
+    ...{ headers: {}, timeoutMs: 10_000, settleTimeoutMs: 10_000, concurrency: 64 },
   }
-  return createHttpFacilitator({ ...config, ...change }, v1Networks)
+  return createHttpFacilitator({ ...config, ...change }, v1Networks, lastSaid)
 }
 
 /** What `/supported` answers. */

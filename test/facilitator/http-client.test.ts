@@ -3,7 +3,7 @@ import { createServer } from 'node:net'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { FacilitatorConfig } from '../../src/config/gateway-config.ts'
 import { FacilitatorUnavailableError, SettlementUnknownError } from '../../src/errors.ts'
-import type { Facilitator } from '../../src/facilitator/facilitator.ts'
+import type { Facilitator, Supported } from '../../src/facilitator/facilitator.ts'
 import { buyer } from '../support/accounts.ts'
 import {
   answerWith,
@@ -30,8 +30,12 @@ afterEach(async () => {
   await Promise.all(opened.splice(0).map(one => one.close()))
 })
 
-function client(change: Partial<FacilitatorConfig> = {}, url = stub.url): Facilitator {
-  const facilitator = connect(url, change)
+function client(
+  change: Partial<FacilitatorConfig> = {},
+  url = stub.url,
+  lastSaid: Supported | null = null,
+): Facilitator {
+  const facilitator = connect(url, change, lastSaid)
   opened.push(facilitator)
   return facilitator
 }
@@ -175,7 +179,7 @@ describe('a settle that was never written to a connection settles nothing', () =
 
   test('because every connection was busy, and it is not sent behind our back later', async () => {
     const facilitator = client({ timeoutMs: 400, settleTimeoutMs: 100 })
-    const busy = Array.from({ length: 64 }, () => operations.verify(facilitator).catch(() => null))
+    const busy = Array.from({ length: 65 }, () => operations.verify(facilitator).catch(() => null))
     const error = await operations.settle(facilitator).catch((given: unknown) => given)
     expect(error).toBeInstanceOf(FacilitatorUnavailableError)
     await Promise.all(busy)
@@ -202,7 +206,11 @@ test.each([
   ['17', 17],
   ['0', 1],
   ['999999', 600],
-  ['Wed, 21 Oct 2026 07:28:00 GMT', 5],
+  ['31536000', 600],
+  ['Wed, 21 Oct 2015 07:28:00 GMT', 1],
+  ['Fri, 31 Dec 2999 23:59:59 GMT', 600],
+  ['2999-12-31', 5],
+  ['Wed, 99 Foo 2026 07:28:00 GMT', 5],
   ['-3', 5],
   ['soon', 5],
 ])(
@@ -224,7 +232,7 @@ describe('a refusal is an answer', () => {
     })
   })
 
-  test.each([200, 400, 402, 409, 429])('of settle with status %i', async status => {
+  test.each([200, 400, 402, 409])('of settle with status %i', async status => {
     stub.answer = answerWith(
       { success: false, errorReason: 'insufficient_funds', network: 'base-sepolia' },
       status,
@@ -245,6 +253,32 @@ describe('a refusal is an answer', () => {
     expect((await operations.verify(client())).isValid).toBe(false)
     expect(await operations.settle(client())).toMatchObject({ success: false, transaction: '' })
   })
+})
+
+test('a 429 is about the service and no refusal, whatever its body says', async () => {
+  const refusal = { isValid: false, invalidReason: 'slow_down', success: false }
+  stub.answer = answerWith({ ...refusal, errorReason: 'slow_down' }, 429)
+  for (const operation of ['verify', 'settle'] as const) {
+    const error = await failure(operation)
+    expect(error).toBeInstanceOf(FacilitatorUnavailableError)
+    expect(error).toMatchObject({ restSeconds: 1 })
+  }
+  stub.answer = answerWith({ ...refusal, success: true, transaction }, 429)
+  expect(await failure('settle')).toBeInstanceOf(SettlementUnknownError)
+  stub.answer = answerWith({ ...refusal, transaction }, 429)
+  expect(await operations.settle(client())).toMatchObject({ success: false, transaction })
+})
+
+test.each([
+  [429, '7', 7],
+  [503, '7', 7],
+  [503, null, null],
+  [500, '7', null],
+])('status %i with Retry-After %s asks for a rest of %s seconds', async (status, said, rest) => {
+  stub.answer = answerWith({ error: 'busy' }, status, said === null ? {} : { 'retry-after': said })
+  for (const operation of ['supported', 'verify', 'settle'] as const) {
+    expect(await failure(operation)).toMatchObject({ restSeconds: rest })
+  }
 })
 
 test('a body that names a 5xx refusal decides nothing', async () => {
@@ -289,6 +323,10 @@ describe('what is sent', () => {
     expect(await version([1, 'base'])).toBe(2)
     expect(await version([1, 'base-sepolia', 'upto'])).toBe(2)
     expect(await version()).toBe(2)
+    const before = supportedKinds([1, 'base-sepolia'])
+    stub.answer = answerWith({ isValid: true })
+    await operations.verify(client({}, stub.url, before))
+    expect(Object(stub.requests.at(-1)?.body).x402Version).toBe(1)
   })
 })
 

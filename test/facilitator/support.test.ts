@@ -1,6 +1,8 @@
 import { EventEmitter, once } from 'node:events'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import type { Facilitator } from '../../src/facilitator/facilitator.ts'
+import { unixMs } from '../../src/core/time.ts'
+import type { GuardedFacilitator } from '../../src/facilitator/facilitator.ts'
+import { guardFacilitator } from '../../src/facilitator/guarded.ts'
 import { type SupportWatch, watchSupport } from '../../src/facilitator/support.ts'
 import {
   answerWith,
@@ -12,16 +14,26 @@ import { connect, supportedKinds } from './clients.ts'
 const sepolia = supportedKinds([2, 'eip155:84532'])
 const mainnet = supportedKinds([2, 'eip155:8453'])
 
+const guard = { concurrency: 8, clock: () => unixMs(Date.now()) }
+const unremembered = (facilitator: GuardedFacilitator) => ({
+  facilitator,
+  memory: { recall: () => null, remember: () => {} },
+})
+const silent = (watched: SupportWatch) => watched.silent().map(({ name }) => name)
+
 let first: StubFacilitator
 let second: StubFacilitator
-let facilitators: Facilitator[]
+let facilitators: GuardedFacilitator[]
 let changes: EventEmitter
 let watches: SupportWatch[]
 
 beforeEach(async () => {
   first = await startStubFacilitator(answerWith(sepolia))
   second = await startStubFacilitator(answerWith(mainnet))
-  facilitators = [connect(first.url, { name: 'first' }), connect(second.url, { name: 'second' })]
+  facilitators = [
+    guardFacilitator(connect(first.url, { name: 'first' }), guard),
+    guardFacilitator(connect(second.url, { name: 'second' }), guard),
+  ]
   changes = new EventEmitter()
   watches = []
 })
@@ -32,7 +44,7 @@ afterEach(async () => {
 })
 
 function watch(): SupportWatch {
-  const watched = watchSupport(facilitators, () => changes.emit('change'))
+  const watched = watchSupport(facilitators.map(unremembered), () => changes.emit('change'))
   watches.push(watched)
   return watched
 }
@@ -45,7 +57,7 @@ test('knows all that answered, in the configured order, however fast each was', 
   await watched.firstRound
   expect(networks(watched)).toEqual(['eip155:84532', 'eip155:8453'])
   expect(watched.known().map(({ facilitator }) => facilitator.name)).toEqual(['first', 'second'])
-  expect(watched.silent()).toEqual([])
+  expect(silent(watched)).toEqual([])
 })
 
 test('one that is down does not keep the first round from ending', async () => {
@@ -53,7 +65,7 @@ test('one that is down does not keep the first round from ending', async () => {
   const watched = watch()
   await watched.firstRound
   expect(networks(watched)).toEqual(['eip155:8453'])
-  expect(watched.silent()).toEqual(['first'])
+  expect(silent(watched)).toEqual(['first'])
 })
 
 test('with all of them down, the first round ends too', async () => {
@@ -61,7 +73,7 @@ test('with all of them down, the first round ends too', async () => {
   const watched = watch()
   await watched.firstRound
   expect(watched.known()).toEqual([])
-  expect(watched.silent()).toEqual(['first', 'second'])
+  expect(silent(watched)).toEqual(['first', 'second'])
 })
 
 test('one that comes up later is asked again, and its coming up is told', async () => {
@@ -72,21 +84,21 @@ test('one that comes up later is asked again, and its coming up is told', async 
   first.answer = answerWith(sepolia)
   await cameUp
   expect(networks(watched)).toEqual(['eip155:84532', 'eip155:8453'])
-  expect(watched.silent()).toEqual([])
+  expect(silent(watched)).toEqual([])
 })
 
 test('one that is down is asked less and less often, and never given up', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
   const asked: number[] = []
-  const down: Facilitator = {
+  const down = {
     ...facilitators[0],
     name: 'down',
     supported: () => {
       asked.push(Date.now())
       return Promise.reject(new Error('down'))
     },
-  } as Facilitator // the others are never called
-  const watched = watchSupport([down], () => {})
+  } as GuardedFacilitator // the others are never called
+  const watched = watchSupport([unremembered(down)], () => {})
   watches.push(watched)
   await watched.firstRound
   const waits: number[] = []
@@ -108,19 +120,15 @@ test('a refresh that brings nothing new is not told; a new kind is', async () =>
   let supported = { ...sepolia, kinds: [...sepolia.kinds] }
   const told: unknown[] = []
   const asked: unknown[] = []
-  const watched = watchSupport(
-    [
-      {
-        ...facilitators[0],
-        name: 'first',
-        supported: async () => {
-          asked.push(supported)
-          return supported
-        },
-      } as Facilitator, // the others are never called
-    ],
-    () => told.push(supported),
-  )
+  const changing = {
+    ...facilitators[0],
+    name: 'first',
+    supported: async () => {
+      asked.push(supported)
+      return supported
+    },
+  } as GuardedFacilitator // the others are never called
+  const watched = watchSupport([unremembered(changing)], () => told.push(supported))
   watches.push(watched)
   await watched.firstRound
   told.length = 0
@@ -143,14 +151,14 @@ test('one that fails a refresh keeps its last answer', async () => {
       if (asked > 1) throw new Error('down')
       return sepolia
     },
-  } as Facilitator // the others are never called
-  const watched = watchSupport([flaky], () => {})
+  } as GuardedFacilitator // the others are never called
+  const watched = watchSupport([unremembered(flaky)], () => {})
   watches.push(watched)
   await watched.firstRound
   await vi.advanceTimersByTimeAsync(10 * 60_000)
   expect(asked).toBe(2)
   expect(networks(watched)).toEqual(['eip155:84532'])
-  expect(watched.silent()).toEqual([])
+  expect(silent(watched)).toEqual([])
 })
 
 test('after close nobody is asked and nothing is told, even by an answer on its way', async () => {
@@ -160,9 +168,9 @@ test('after close nobody is asked and nothing is told, even by an answer on its 
     ...facilitators[0],
     name: 'slow',
     supported: () => new Promise(resolve => answers.push(resolve)),
-  } as Facilitator // the others are never called
+  } as GuardedFacilitator // the others are never called
   let told = 0
-  const watched = watchSupport([slow], () => {
+  const watched = watchSupport([unremembered(slow)], () => {
     told += 1
   })
   watched.close()
@@ -174,8 +182,12 @@ test('after close nobody is asked and nothing is told, even by an answer on its 
 
 test('close ends the timers', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
-  const ready = { ...facilitators[0], name: 'ready', supported: async () => sepolia } as Facilitator // see above
-  const watched = watchSupport([ready], () => {})
+  const ready = {
+    ...facilitators[0],
+    name: 'ready',
+    supported: async () => sepolia,
+  } as GuardedFacilitator // see above
+  const watched = watchSupport([unremembered(ready)], () => {})
   await watched.firstRound
   expect(vi.getTimerCount()).toBe(1)
   watched.close()

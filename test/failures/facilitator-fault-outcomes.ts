@@ -26,6 +26,8 @@ export interface Row {
   readonly seen: Seen
   /** It never ends by itself: a gateway with short time-outs sees it. */
   readonly endless?: true
+  /** It asks to be left alone: no other row may use the gateway that it asks. */
+  readonly rests?: true
   readonly signer?: () => LocalAccount
   readonly value?: bigint
 }
@@ -38,6 +40,9 @@ export const NOT_VERIFIED: Seen = {
   moved: false,
   again: 'gets its content',
 }
+
+/** When the facilitator is well again, and still must not be asked. */
+export const RESTING = /^503 facilitator_unavailable$/
 
 /** After a settle that cannot have left. */
 export const NOT_SENT: Seen = {

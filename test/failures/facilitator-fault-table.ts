@@ -15,6 +15,7 @@ import {
   NOT_SENT,
   NOT_VERIFIED,
   PAID,
+  RESTING,
   type Row,
   refused,
   UNKNOWN,
@@ -84,18 +85,21 @@ function unbelievable(good: object): readonly [name: string, fault: Fault, endle
 
 export const verifyRows: readonly Row[] = [
   ...unbelievable(VALID).map(([name, fault, endless]) => {
-    const retryAfter = name.endsWith('asks to wait') ? '7' : '5'
-    return { name, fault, seen: { ...NOT_VERIFIED, retryAfter }, ...(endless && { endless }) }
+    const rests = name.endsWith('asks to wait')
+    const seen = rests ? { ...NOT_VERIFIED, retryAfter: '7', again: RESTING } : NOT_VERIFIED
+    return { name, fault, seen, ...(endless && { endless }), ...(rests && { rests }) }
   }),
   {
     name: 'answers 429 with Retry-After',
     fault: answers(429, { error: 'slow down' }, { 'retry-after': '7' }),
-    seen: { ...NOT_VERIFIED, retryAfter: '7' },
+    seen: { ...NOT_VERIFIED, retryAfter: '7', again: RESTING },
+    rests: true,
   },
   {
     name: 'answers 429 and asks to wait for a year',
     fault: answers(429, VALID, { 'retry-after': '31536000' }),
-    seen: { ...NOT_VERIFIED, retryAfter: '5' },
+    seen: { ...NOT_VERIFIED, retryAfter: '600', again: RESTING },
+    rests: true,
   },
   { name: 'answers 401', fault: answers(401, { error: 'who?' }), seen: NOT_VERIFIED },
   { name: 'answers 403 with a good body', fault: answers(403, VALID), seen: NOT_VERIFIED },
@@ -165,12 +169,14 @@ export const verifyRows: readonly Row[] = [
 
 export const settleRows: readonly Row[] = [
   ...unbelievable(SETTLED).map(([name, fault, endless]) => {
-    return { name, fault, seen: UNKNOWN, ...(endless && { endless }) }
+    const rests = name.endsWith('asks to wait')
+    return { name, fault, seen: UNKNOWN, ...(endless && { endless }), ...(rests && { rests }) }
   }),
   {
     name: 'answers 429 with Retry-After',
     fault: answers(429, { error: 'slow down' }, { 'retry-after': '7' }),
-    seen: { ...NOT_SENT, retryAfter: '7' },
+    seen: { ...NOT_SENT, retryAfter: '7', again: RESTING },
+    rests: true,
   },
   { name: 'answers 401', fault: answers(401, { error: 'who?' }), seen: NOT_SENT },
   { name: 'answers 403', fault: answers(403, HTML), seen: NOT_SENT },

@@ -8,7 +8,7 @@ import { paidRequest, payment, unpaidRequest } from './sample-events.ts'
 const NO_ROWS = { forwarded: 0, settling: 0, settled: 0, delivered: 0, released: 0, unknown: 0 }
 
 function create(countLedgerRows = async () => NO_ROWS): Metrics {
-  return createMetrics({ version: '1.2.3', countLedgerRows })
+  return createMetrics({ facilitators: () => [], version: '1.2.3', countLedgerRows })
 }
 
 /** The samples of one metric, as "{labels} value". */

@@ -12,7 +12,11 @@ function worker(rows: number) {
     released: 0,
     unknown: 0,
   }
-  return createMetrics({ version: '1.2.3', countLedgerRows: async () => byState })
+  return createMetrics({
+    facilitators: () => [],
+    version: '1.2.3',
+    countLedgerRows: async () => byState,
+  })
 }
 
 async function served(requests: number): Promise<MetricReport> {
@@ -70,7 +74,7 @@ test('a counter never goes back: not when a process is silent, and not when it i
 
 test('a bad file shows although the workers know nothing of it', async () => {
   const summed = createSummedMetrics()
-  const primary = createMetrics({ version: '1.2.3', countLedgerRows: null })
+  const primary = createMetrics({ facilitators: () => [], version: '1.2.3', countLedgerRows: null })
   primary.observer.configReloaded({ ok: false, problems: ['bad'] })
   const reports = new Map<object, MetricReport>([
     [{}, await served(1)],

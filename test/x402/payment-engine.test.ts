@@ -81,18 +81,18 @@ describe('which facilitator is asked', () => {
 
   test('one that speaks v1 only counts as well', async () => {
     const engine = await engineOver(supportedKinds([1, 'base-sepolia']), sepolia)
-    expect(engine.supports(offer.requirements)).toBe(true)
+    expect(engine.bind(offer.requirements)).toBe(offer.requirements)
     await engine.verify(payment)
     expect([paths(first), paths(second)]).toEqual([['/verify'], []])
   })
 
-  test('the second is not tried when the first fails: the payment may be with it', async () => {
+  test('the second verifies when the first fails, and does not settle what may be with the first', async () => {
     first.answer = { kind: 'reset' }
     const engine = await engineOver(sepolia, sepolia)
-    expect((await engine.verify(payment)).kind).toBe('unavailable')
     expect((await engine.settle(payment)).kind).toBe('unknown')
-    expect(paths(first)).toEqual(['/verify', '/settle'])
-    expect(paths(second)).toEqual([])
+    expect((await engine.verify(payment)).kind).toBe('valid')
+    expect(paths(first)).toEqual(['/settle', '/verify'])
+    expect(paths(second)).toEqual(['/verify'])
   })
 })
 
@@ -104,7 +104,7 @@ describe('a kind that nobody supports', () => {
     ['with no facilitator at all', []],
   ])('is never sent to anybody, %s', async (_, supported) => {
     const engine = await engineOver(...supported)
-    expect(engine.supports(offer.requirements)).toBe(false)
+    expect(engine.bind(offer.requirements)).toBeNull()
     for (const paid of [payment, upfront]) {
       expect(await engine.verify(paid)).toMatchObject({ kind: 'unavailable' })
       expect(await engine.settle(paid)).toEqual({ kind: 'not-sent', retryAfterSeconds: 5 })

@@ -34,7 +34,11 @@ export async function startWorkers(
   await using opened = new AsyncDisposableStack()
   const logger = createLogger({ destination: log })
   opened.defer(() => logger.close())
-  const own = createMetrics({ version: fareboxVersion(), countLedgerRows: null })
+  const own = createMetrics({
+    version: fareboxVersion(),
+    countLedgerRows: null,
+    facilitators: () => [],
+  })
   const summed = createSummedMetrics()
   const observer = combineObservers(own.observer, logger.observer)
   let draining = false
