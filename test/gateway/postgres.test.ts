@@ -1,3 +1,5 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { seller } from '../support/accounts.ts'
 import {
@@ -71,5 +73,18 @@ describe('gateways on one PostgreSQL', () => {
       .poll(async () => (await pay(firstUrl(), payment)).status, { timeout: 15_000 })
       .toBe(200)
     expect(JSON.stringify(gateways.map(({ logs }) => logs))).not.toContain(POSTGRES_PASSWORD)
+  })
+
+  test('start where no file can be written, say so once, and sell', async () => {
+    // A file in the directory's place stops even root, whom a read-only directory would not.
+    await using gateway = await startTestGateway(weatherYaml(world), {
+      storeUrl: await postgres.createSchema('read_only'),
+      prepare: folder => writeFile(join(folder, 'data'), ''),
+    })
+    const url = `${gateway.url}/v1/weather/paris`
+    expect((await pay(url, await signFor(world.chain, url))).status).toBe(200)
+    const lines = gateway.logs.filter(line => JSON.stringify(line).includes('support_cache'))
+    expect(lines).toHaveLength(1)
+    expect(JSON.stringify(lines)).toContain('cannot be written')
   })
 })

@@ -30,7 +30,12 @@ export interface TestGateway extends Gateway {
 /** Starts a gateway on free ports. `yaml` is everything but listeners and store. */
 export async function startTestGateway(
   yaml: string,
-  options: { readonly watch?: boolean; readonly storeUrl?: string } = {},
+  options: {
+    readonly watch?: boolean
+    readonly storeUrl?: string
+    /** Done in the folder of the configuration file before the start. */
+    readonly prepare?: (folder: string) => Promise<void>
+  } = {},
 ): Promise<TestGateway> {
   const folder = await mkdtemp(join(tmpdir(), 'farebox-test-'))
   const configFile = join(folder, 'gateway.yaml')
@@ -38,6 +43,7 @@ export async function startTestGateway(
   const write = (text: string): Promise<void> =>
     writeFile(configFile, `${fixedPart(options.storeUrl ?? `sqlite:${storeFile}`)}\n${text}\n`)
   await write(yaml)
+  await options.prepare?.(folder)
   const logs: Record<string, unknown>[] = []
   const gateway = await startGateway({ configFile, log: collectLines(logs), ...options })
   const close = async (): Promise<void> => {
