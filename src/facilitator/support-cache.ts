@@ -128,8 +128,10 @@ function isYoung(heardAt: number, now: number): boolean {
   return Math.abs(now - heardAt) < AGE_MS_MAX
 }
 
+/** Not there, or not even its directory. */
 function isMissing(cause: unknown): boolean {
-  return cause instanceof Error && 'code' in cause && cause.code === 'ENOENT'
+  const code = cause instanceof Error && 'code' in cause ? cause.code : null
+  return code === 'ENOENT' || code === 'ENOTDIR'
 }
 
 function unreadable(file: string, cause: unknown): SupportCacheError {

@@ -1,14 +1,16 @@
 import { EventEmitter, once } from 'node:events'
-import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { unixMs } from '../../src/core/time.ts'
-import type { GuardedFacilitator } from '../../src/facilitator/facilitator.ts'
+import type { GuardedFacilitator, Supported } from '../../src/facilitator/facilitator.ts'
 import { guardFacilitator } from '../../src/facilitator/guarded.ts'
 import { type SupportWatch, watchSupport } from '../../src/facilitator/support.ts'
+import { buyer } from '../support/accounts.ts'
 import {
   answerWith,
   type StubFacilitator,
   startStubFacilitator,
 } from '../support/stub-facilitator.ts'
+import { createOffer, pay } from '../x402/payments.ts'
 import { connect, supportedKinds } from './clients.ts'
 
 const sepolia = supportedKinds([2, 'eip155:84532'])
@@ -192,4 +194,78 @@ test('close ends the timers', async () => {
   expect(vi.getTimerCount()).toBe(1)
   watched.close()
   expect(vi.getTimerCount()).toBe(0)
+})
+
+describe('what an earlier process has heard', () => {
+  const remembered = (facilitator: GuardedFacilitator, supported: Supported) => {
+    const kept: Supported[] = []
+    const memory = { recall: () => supported, remember: (said: Supported) => void kept.push(said) }
+    return { entry: { facilitator, memory }, kept }
+  }
+
+  test('is known at once, and the first round does not wait for it', async () => {
+    first.answer = { kind: 'hang' }
+    const [one] = facilitators
+    if (one === undefined) return expect.unreachable()
+    const watched = watchSupport([remembered(one, sepolia).entry], () => {})
+    watches.push(watched)
+    expect(networks(watched)).toEqual(['eip155:84532'])
+    expect(silent(watched)).toEqual(['first'])
+    await watched.firstRound
+    expect(first.requests).toEqual([])
+  })
+
+  test('is confirmed without a word, or replaced and told of, and kept for bound payments', async () => {
+    first.answer = answerWith(mainnet)
+    const entries = facilitators.map(one =>
+      remembered(one, one.name === 'first' ? sepolia : mainnet),
+    )
+    const changed = once(changes, 'change')
+    let told = 0
+    const watched = watchSupport(
+      entries.map(({ entry }) => entry),
+      () => {
+        told += 1
+        changes.emit('change')
+      },
+    )
+    watches.push(watched)
+    await changed
+    await expect.poll(() => silent(watched)).toEqual([])
+    expect(networks(watched)).toEqual(['eip155:8453', 'eip155:8453'])
+    expect(told).toBe(1)
+    expect(entries.map(({ kept }) => kept)).toEqual([[mainnet], [mainnet]])
+    expect(watched.known().map(({ earlier }) => earlier)).toEqual([[sepolia], []])
+  })
+})
+
+test('of what was said before, only the last few are kept', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  let round = 0
+  const changing = {
+    ...facilitators[0],
+    name: 'changing',
+    supported: async () => supportedKinds([2, `eip155:${++round}`]),
+  } as GuardedFacilitator // the others are never called
+  const watched = watchSupport([unremembered(changing)], () => {})
+  watches.push(watched)
+  await vi.advanceTimersByTimeAsync(11 * 10 * 60_000)
+  const [known] = watched.known()
+  expect(known?.supported).toEqual(supportedKinds([2, `eip155:${round}`]))
+  const earlier = Array.from({ length: 8 }, (_, age) => [`eip155:${round - 1 - age}`])
+  expect(known?.earlier?.map(({ kinds }) => kinds.map(({ network }) => network))).toEqual(earlier)
+})
+
+test('one that traffic has found to be down is asked when it may be back, not at the refresh', async () => {
+  const watched = watch()
+  await watched.firstRound
+  const [one] = facilitators
+  first.answer = { kind: 'reset' }
+  const { payload, offer } = await pay(buyer, createOffer())
+  for (let time = 0; time < 3; time++) {
+    await one?.verify(payload, offer.requirements).catch(() => {})
+  }
+  expect(one?.condition().kind).toBe('down')
+  first.answer = answerWith(sepolia)
+  await expect.poll(() => one?.condition().kind, { timeout: 5_000 }).toBe('up')
 })
