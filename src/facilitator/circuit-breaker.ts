@@ -59,9 +59,7 @@ export function createCircuitBreaker(clock: Clock): CircuitBreaker {
       // The late answer to a call from before it opened says nothing new.
       if (waitMs() > 0) return
       for (const proven of PROVES[operation]) failures[proven] = 0
-      // What has not been proven yet is on trial: its next failure opens again, for longer.
-      failures.verify = Math.min(failures.verify, FAILURES_MAX - 1)
-      failures.settle = Math.min(failures.settle, FAILURES_MAX - 1)
+      // What still has its failures is on trial: the next one opens again, for longer.
       if (failures.verify + failures.settle + failures.supported === 0) nextMs = OPEN_MS_FIRST
       openedAt = null
       probing = false

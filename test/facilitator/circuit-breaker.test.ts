@@ -98,6 +98,7 @@ describe('a circuit breaker', () => {
     fail('verify', 3)
     breaker.succeeded('verify')
     breaker.succeeded('settle')
+    expect(breaker.closed).toBe(false)
     fail('verify', 5)
     expect([breaker.closed, breaker.waitMs()]).toEqual([false, 1_000])
   })

@@ -107,6 +107,12 @@ describe('a settle', () => {
     await facilitators.settle(payload, requirements)
     await facilitators.resettle(payload, requirements)
     expect(asked).toEqual(['settle a', 'settle b', 'settle a', 'settle a'])
+
+    asked.length = 0
+    outcomes = { a: 'refuses' }
+    await facilitators.settle(payload, requirements)
+    await facilitators.resettle(payload, requirements)
+    expect(asked).toEqual(['settle a', 'settle b'])
   })
 })
 
