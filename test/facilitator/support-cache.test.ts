@@ -91,7 +91,7 @@ describe('a file that is not what was written', () => {
     ['binary', '\0\x01\x02'],
     ['with a URL as a key', JSON.stringify({ version: 1, facilitators: { 'https://x': {} } })],
     ['with a time that is none', JSON.stringify({ version: 1, facilitators: { [key]: {} } })],
-    ['too long', ' '.repeat(8 * 1024 * 1024 + 1)],
+    ['too long', `{"version":1,"facilitators":{}}${' '.repeat(8 * 1024 * 1024)}`],
   ])('%s is ignored, told of once, and written anew', async (_, text) => {
     await mkdir(join(folder, 'data'))
     await writeFile(file, text)
