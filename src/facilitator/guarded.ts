@@ -44,8 +44,15 @@ export function guardFacilitator(
   const rest = (milliseconds: number): void => {
     const restMs = Math.min(milliseconds, REST_MS_MAX)
     restsUntil = Math.max(restsUntil, clock() + restMs)
+    wakeAfterRest()
+  }
+
+  const wakeAfterRest = (): void => {
     clearTimeout(waking)
-    waking = setTimeout(tellChange, restsUntil - clock()).unref()
+    const restMs = restsUntil - clock()
+    // A timer may be a millisecond early: then there is a rest of the rest.
+    if (restMs > 0) waking = setTimeout(wakeAfterRest, restMs).unref()
+    else tellChange()
   }
 
   const learnFrom = (error: unknown, operation: Operation): void => {

@@ -130,6 +130,17 @@ describe('a facilitator that asks for a rest', () => {
     expect(asked).toEqual(['verify', 'settle'])
   })
 
+  test('is told of as up even when the timer is early, as timers are', async () => {
+    failWith(unavailable(2))
+    await failureOf('verify')
+    const due = Date.now() + 2_000
+    vi.setSystemTime(Date.now() - 1)
+    vi.advanceTimersByTime(2_000)
+    expect([Date.now(), changes]).toEqual([due - 1, ['resting']])
+    vi.advanceTimersByTime(1)
+    expect(changes).toEqual(['resting', 'up'])
+  })
+
   test('is given ten minutes at most', async () => {
     failWith(unavailable(10 ** 9))
     await failureOf('verify')
