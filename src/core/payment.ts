@@ -56,7 +56,10 @@ export interface PaymentPayload {
 /** Unique per payment by what the chain itself makes unique (nonce per payer and token). */
 export type PaymentKey = string & { readonly __brand: 'payment-key' }
 
-/** What a payment was spent on: method, host, target, route and body digest, hashed. */
+/**
+ * What a payment was spent on: method, host, target, route and body digest, hashed. Behind a dot,
+ * where there is one, stands what else binds the payment to whoever presented it first.
+ */
 export type Fingerprint = string & { readonly __brand: 'fingerprint' }
 
 /** A payment that passed every check we can make without asking anybody. */
@@ -66,6 +69,8 @@ export interface Payment {
   readonly payer: string
   readonly offer: Offer
   readonly payload: PaymentPayload
+  /** The client's own name for what it buys (extension payment-identifier); null for none. */
+  readonly identifier: string | null
   /** Unix seconds; after this the chain refuses the payment. */
   readonly validBefore: number
   /** `not-recovered` may still be a smart wallet's signature; only the chain can tell. */
@@ -104,6 +109,13 @@ export function paymentKey(...parts: readonly string[]): PaymentKey {
   return parts.join('/') as PaymentKey // the brand's only source
 }
 
-export function fingerprint(hash: string): Fingerprint {
-  return hash as Fingerprint // the brand's only source
+/** @param binding Hash of what else binds the payment; empty for nothing. */
+export function fingerprint(request: string, binding = ''): Fingerprint {
+  const text = binding === '' ? request : `${request}.${binding}`
+  return text as Fingerprint // the brand's only source
+}
+
+/** The part of a fingerprint that every payment for the same request shares. */
+export function requestOf(fingerprint: string): string {
+  return fingerprint.split('.', 1)[0] ?? ''
 }

@@ -1,12 +1,12 @@
 import { atomicAmount } from '../core/amount.ts'
 import type { NetworkId, PaymentKey, Receipt } from '../core/payment.ts'
 import { unixMs } from '../core/time.ts'
-import type { ExistingClaim } from './claim-rules.ts'
 import {
   type ClaimRequest,
   type ClaimState,
   claimId,
   type LedgerRow,
+  type StoredResponse,
   type UnresolvedClaim,
 } from './ledger.ts'
 import { LedgerValueError } from './ledger-errors.ts'
@@ -18,6 +18,7 @@ export type Row = Readonly<Record<string, unknown>>
 const REQUEST_COLUMNS = [
   ...['payment_key', 'fingerprint', 'route', 'payer', 'network', 'asset', 'pay_to', 'amount'],
   ...['valid_before', 'payload', 'requirements', 'state', 'held_until', 'redeemable_ms'],
+  'identifier',
 ]
 /** As `claimValues`, followed by the time twice. */
 export const CLAIM_COLUMNS: readonly string[] = [...REQUEST_COLUMNS, 'created_at', 'updated_at']
@@ -25,7 +26,12 @@ export const CLAIM_COLUMNS: readonly string[] = [...REQUEST_COLUMNS, 'created_at
 /** What a takeover empties. */
 export const LEFT_BY_AN_EARLIER_CLAIM: readonly string[] = [
   ...['transaction_hash', 'receipt_network', 'receipt_payer', 'receipt_amount', 'detail'],
-  ...['settled_at', 'delivered_at'],
+  ...['settled_at', 'delivered_at', 'response_until'],
+]
+
+/** What a response writes, in the order in which `responseValues` gives them. */
+export const RESPONSE_COLUMNS: readonly string[] = [
+  ...['until', 'status', 'headers', 'trailers', 'variant', 'body'],
 ]
 
 /** Most rows that one call may ask for, so that none of them keeps payments waiting. */
@@ -49,6 +55,16 @@ export type ClaimValues = readonly [
   next: 'forwarded' | 'settling',
   heldUntil: number,
   redeemableMs: number,
+  identifier: string | null,
+]
+
+export type ResponseValues = readonly [
+  until: number,
+  status: number,
+  headers: string,
+  trailers: string,
+  variant: string,
+  body: Uint8Array,
 ]
 
 export function claimValues(request: ClaimRequest): ClaimValues {
@@ -67,7 +83,14 @@ export function claimValues(request: ClaimRequest): ClaimValues {
     request.next,
     storableInteger(request.heldUntil),
     storableInteger(request.redeemableMs),
+    request.identifier,
   ]
+}
+
+export function responseValues(response: StoredResponse, until: number): ResponseValues {
+  const { status, headers, trailers, variant, body } = response
+  const names = [JSON.stringify(headers), JSON.stringify(trailers)] as const
+  return [storableInteger(until), status, ...names, variant, body]
 }
 
 /** No clock reaches it, and the integers of neither JavaScript nor a database reach beyond it. */
@@ -81,15 +104,6 @@ export function checkedLimit(limit: number): number {
   throw new LedgerValueError(
     `a limit of ${limit}, which is not a whole number from 1 to ${ROWS_MAX}.`,
   )
-}
-
-export function existingClaim(row: Row): ExistingClaim {
-  return {
-    state: stateOf(row),
-    fingerprint: text(row, 'fingerprint'),
-    heldUntil: number(row, 'held_until'),
-    settledAt: numberOrNull(row, 'settled_at'),
-  }
 }
 
 export function receiptOf(row: Row): Receipt {
@@ -124,6 +138,7 @@ export function ledgerRow(row: Row): LedgerRow {
     updatedAt: unixMs(number(row, 'updated_at')),
     settledAt: settledAt === null ? null : unixMs(settledAt),
     deliveredAt: deliveredAt === null ? null : unixMs(deliveredAt),
+    identifier: textOrNull(row, 'identifier'),
   }
 }
 
@@ -165,6 +180,6 @@ function textOrNull(row: Row, column: string): string | null {
   return row[column] === null ? null : text(row, column)
 }
 
-function numberOrNull(row: Row, column: string): number | null {
+export function numberOrNull(row: Row, column: string): number | null {
   return row[column] === null ? null : number(row, column)
 }

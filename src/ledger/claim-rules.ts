@@ -1,3 +1,4 @@
+import { requestOf } from '../core/payment.ts'
 import type { ClaimState, KnownClaim } from './ledger.ts'
 
 /** What a store must know of the row that a claim ran into. Times are unix milliseconds. */
@@ -6,6 +7,8 @@ export interface ExistingClaim {
   readonly fingerprint: string
   readonly heldUntil: number
   readonly settledAt: number | null
+  /** Null: no response was kept. */
+  readonly responseUntil: number | null
 }
 
 export interface AskedClaim {
@@ -18,12 +21,31 @@ export type ClaimVerdict = 'take-over' | KnownClaim['kind']
 
 /** Decides, for every store alike, what a second claim of one payment gets. Pure. */
 export function judgeClaim(existing: ExistingClaim, asked: AskedClaim): ClaimVerdict {
+  if (isFree(existing, asked)) return 'take-over'
+  if (existing.fingerprint !== asked.fingerprint) return 'other-request'
+  return judgeSame(existing, asked)
+}
+
+/** The same for a payment whose payer used its identifier for another payment before. */
+export function judgeNamesake(existing: ExistingClaim, asked: AskedClaim): ClaimVerdict {
+  if (isFree(existing, asked)) return 'take-over'
+  const isSame = requestOf(existing.fingerprint) === requestOf(asked.fingerprint)
+  return isSame ? judgeSame(existing, asked) : 'identifier-reused'
+}
+
+/** No settle was ever sent for it, so it does not matter what it was for. */
+function isFree({ state, heldUntil }: ExistingClaim, { now }: AskedClaim): boolean {
+  return state === 'released' || (state === 'forwarded' && now >= heldUntil)
+}
+
+function judgeSame(existing: ExistingClaim, asked: AskedClaim): ClaimVerdict {
   const held = asked.now < existing.heldUntil
   const { state } = existing
-  // No settle was ever sent for these two, so it does not matter what they were for.
-  if (state === 'released' || (state === 'forwarded' && !held)) return 'take-over'
-  if (existing.fingerprint !== asked.fingerprint) return 'other-request'
+  const isSettled = state === 'settled' || state === 'delivered'
+  if (isSettled && asked.now < (existing.responseUntil ?? 0)) return 'stored'
   switch (state) {
+    case 'released':
+      return 'take-over'
     case 'forwarded':
       return 'in-progress'
     case 'settling':
@@ -42,6 +64,7 @@ export const STEPS_FROM = {
   settling: ['forwarded'],
   settled: ['settling', 'unknown'],
   unknown: ['settling', 'unknown'],
+  'response kept': ['settled'],
   delivered: ['settled'],
   'hold ended': ['settled'],
   released: ['forwarded', 'settling', 'unknown'],

@@ -47,14 +47,55 @@ export interface ClaimRequest {
   readonly heldUntil: UnixMs
   /** How long after its settlement an undelivered payment may be redeemed: then it is `used`. */
   readonly redeemableMs: number
+  /**
+   * The client's own name for what it buys (x402 extension payment-identifier); null for none. It
+   * belongs to the payer: of all payments of one payer with one identifier, one is charged.
+   */
+  readonly identifier: string | null
+}
+
+/** What is asked of the ledger about a payment before it is claimed. */
+export type RecallRequest = Pick<
+  ClaimRequest,
+  'key' | 'fingerprint' | 'heldUntil' | 'redeemableMs' | 'payer' | 'identifier'
+>
+
+/** A response as the client got it, to be given again. Header names and values stand in turn. */
+export interface StoredResponse {
+  readonly status: number
+  readonly headers: readonly string[]
+  readonly body: Uint8Array
+  readonly trailers: readonly string[]
+  /** Digest of what else the request said that the response may depend on. */
+  readonly variant: string
 }
 
 export type ClaimOutcome = { readonly kind: 'claimed'; readonly id: ClaimId } | KnownClaim
 
 /** What a payment gets that was presented before and may not be claimed anew. */
 export type KnownClaim =
-  /** Settled before, never delivered: this request redeems it without paying again. */
-  | { readonly kind: 'entitled'; readonly id: ClaimId; readonly receipt: Receipt }
+  /**
+   * Settled before, never delivered: this request redeems it without paying again. `key` and
+   * `asset` are those of the payment that was settled, which may be another one with the same
+   * identifier.
+   */
+  | {
+      readonly kind: 'entitled'
+      readonly id: ClaimId
+      readonly receipt: Receipt
+      readonly key: PaymentKey
+      readonly asset: string
+    }
+  /**
+   * Settled before, and its response was kept. `id` is for `markDelivered`, once the client has it;
+   * null where that is said already, or somebody else's to say.
+   */
+  | {
+      readonly kind: 'stored'
+      readonly id: ClaimId | null
+      readonly receipt: Receipt
+      readonly response: StoredResponse
+    }
   /** Another request holds this payment now: `forwarded`, or `settled` and being delivered. */
   | { readonly kind: 'in-progress' }
   /** A settle has left and its fate is not known: `settling` or `unknown`, held or not. */
@@ -66,6 +107,8 @@ export type KnownClaim =
    * `released` and `forwarded` with its hold run out, and never hands out the other's receipt.
    */
   | { readonly kind: 'other-request' }
+  /** The payer has used this identifier for a request with another fingerprint. */
+  | { readonly kind: 'identifier-reused' }
 
 /** A claim whose settlement is open, with all that recovery needs. */
 export interface UnresolvedClaim {
@@ -107,6 +150,7 @@ export interface LedgerRow extends Omit<UnresolvedClaim, 'state'> {
   readonly updatedAt: UnixMs
   readonly settledAt: UnixMs | null
   readonly deliveredAt: UnixMs | null
+  readonly identifier: string | null
 }
 
 /**
@@ -128,7 +172,11 @@ export interface Ledger {
    * A row that is `released`, or `forwarded` with its hold run out (no settle was ever sent for
    * it), is taken over, whatever its fingerprint. A `settled` row whose hold has run out is
    * `entitled` for the same fingerprint until `redeemableMs` after its settlement, and held again
-   * until `heldUntil`; later it is `used`.
+   * until `heldUntil`; later it is `used`. While its response is kept, it is `stored` instead.
+   *
+   * Another payment of the same payer with the same identifier answers for this one as if it were
+   * the same, where the fingerprints name the same request (see `requestOf`). One that could be
+   * taken over loses its claim for good and the identifier with it.
    */
   claim(request: ClaimRequest): Promise<ClaimOutcome>
 
@@ -137,9 +185,7 @@ export interface Ledger {
    * free. Asked before a facilitator is: it would call a spent payment invalid, and a client that
    * is told so pays a second time. `entitled` holds the payment just as it does in `claim`.
    */
-  recall(
-    request: Pick<ClaimRequest, 'key' | 'fingerprint' | 'heldUntil' | 'redeemableMs'>,
-  ): Promise<KnownClaim | { readonly kind: 'unclaimed' }>
+  recall(request: RecallRequest): Promise<KnownClaim | { readonly kind: 'unclaimed' }>
 
   /** From `forwarded`: a settle is about to leave. */
   markSettling(id: ClaimId): Promise<void>
@@ -157,6 +203,12 @@ export interface Ledger {
    * @param transaction Hash that the facilitator named; null when it named none.
    */
   markUnknown(id: ClaimId, detail: string, transaction: string | null): Promise<void>
+
+  /**
+   * From `settled`: keeps the response, for whoever presents the payment again before `until`. One
+   * that is there already is replaced.
+   */
+  keepResponse(id: ClaimId, response: StoredResponse, until: UnixMs): Promise<void>
 
   /** From `settled`: the client has the whole response. */
   markDelivered(id: ClaimId): Promise<void>
@@ -188,12 +240,21 @@ export interface Ledger {
   /**
    * Forgets final rows (`delivered`, `released`, and `settled` ones whose entitlement has ended)
    * last written before `olderThan`, never one whose authorization the chain could still take: it
-   * must have run out before `olderThan`, and an hour ago. The newest claim always stays.
+   * must have run out before `olderThan`, and an hour ago. The newest claim always stays, and so
+   * does one whose response is kept.
    *
    * @param request.limit From 1 to 1000.
    * @returns How many rows were removed; at most `limit`.
    */
   prune(request: { readonly olderThan: UnixMs; readonly limit: number }): Promise<number>
+
+  /**
+   * Forgets responses that nobody can be given any more.
+   *
+   * @param request.limit From 1 to 1000.
+   * @returns How many were removed; at most `limit`.
+   */
+  pruneResponses(request: { readonly limit: number }): Promise<number>
 
   /**
    * Rows for people and reports, by id; the next page begins after the last row's. A payment that

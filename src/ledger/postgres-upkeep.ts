@@ -35,9 +35,17 @@ const PRUNE: Statement = {
         AND id + 0 < (SELECT max(id) FROM farebox_claims) AND (
           state IN ('delivered', 'released') OR
           (state = 'settled' AND held_until <= $3 AND settled_at + redeemable_ms <= $3)
-        )
+        ) AND (response_until IS NULL OR response_until <= $3)
       ORDER BY valid_before LIMIT $4 FOR UPDATE SKIP LOCKED
     ) RETURNING id`,
+}
+
+const PRUNE_RESPONSES: Statement = {
+  name: 'farebox_prune_responses',
+  text: `DELETE FROM farebox_responses WHERE payment_key IN (
+      SELECT payment_key FROM farebox_responses WHERE until <= $1
+      ORDER BY until LIMIT $2 FOR UPDATE SKIP LOCKED
+    ) RETURNING status`,
 }
 
 /** Walks by id and sorts nothing: right for every row there is. */
@@ -76,6 +84,14 @@ export async function pruneRows(
 ): Promise<number> {
   const expired = forgettableBefore(olderThan, now)
   return (await query(client, PRUNE, [expired, olderThan, now, limit])).length
+}
+
+export async function pruneResponses(
+  client: ClientBase,
+  now: number,
+  { limit }: { readonly limit: number },
+): Promise<number> {
+  return (await query(client, PRUNE_RESPONSES, [now, limit])).length
 }
 
 export async function listRows(

@@ -2,7 +2,7 @@ import type { ClientBase } from 'pg'
 import type { Receipt } from '../core/payment.ts'
 import { type Clock, type UnixMs, unixMs } from '../core/time.ts'
 import { StoreUnavailableError } from '../errors.ts'
-import { checkedLimit, claimValues, storableInteger } from './claim-row.ts'
+import { checkedLimit, claimValues, responseValues, storableInteger } from './claim-row.ts'
 import type { Step } from './claim-rules.ts'
 import type {
   ClaimId,
@@ -13,6 +13,8 @@ import type {
   Ledger,
   LedgerQuery,
   LedgerRow,
+  RecallRequest,
+  StoredResponse,
   UnresolvedClaim,
 } from './ledger.ts'
 import { claimPayment, recallPayment, takeStep } from './postgres-claims.ts'
@@ -20,6 +22,7 @@ import { PostgresConnections } from './postgres-connections.ts'
 import {
   countByState,
   listRows,
+  pruneResponses,
   pruneRows,
   releaseAbandoned,
   takeUnresolved,
@@ -77,9 +80,7 @@ class PostgresLedger implements Ledger {
     return this.#run((client, now) => claimPayment(client, now, values))
   }
 
-  recall(
-    request: Pick<ClaimRequest, 'key' | 'fingerprint' | 'heldUntil' | 'redeemableMs'>,
-  ): Promise<KnownClaim | { readonly kind: 'unclaimed' }> {
+  recall(request: RecallRequest): Promise<KnownClaim | { readonly kind: 'unclaimed' }> {
     const asked = {
       ...request,
       heldUntil: storableInteger(request.heldUntil),
@@ -98,6 +99,11 @@ class PostgresLedger implements Ledger {
 
   markUnknown(id: ClaimId, detail: string, transaction: string | null): Promise<void> {
     return this.#step('unknown', id, detail, transaction)
+  }
+
+  keepResponse(id: ClaimId, response: StoredResponse, until: UnixMs): Promise<void> {
+    const values = responseValues(response, until)
+    return this.#run((client, now) => takeStep(client, now, { step: 'response kept', id, values }))
   }
 
   markDelivered(id: ClaimId): Promise<void> {
@@ -129,6 +135,11 @@ class PostgresLedger implements Ledger {
     const limit = checkedLimit(request.limit)
     const olderThan = storableInteger(request.olderThan)
     return this.#run((client, now) => pruneRows(client, now, { limit, olderThan }))
+  }
+
+  async pruneResponses(request: { readonly limit: number }): Promise<number> {
+    const limit = checkedLimit(request.limit)
+    return this.#run((client, now) => pruneResponses(client, now, { limit }))
   }
 
   async list(query: LedgerQuery): Promise<readonly LedgerRow[]> {

@@ -1,18 +1,28 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import {
+  ABANDONED,
   CLAIM_COLUMNS,
-  existingClaim,
   hasReceipt,
   LEFT_BY_AN_EARLIER_CLAIM,
   number,
+  RESPONSE_COLUMNS,
   type Row,
-  receiptOf,
   stateOf,
 } from './claim-row.ts'
-import { type AskedClaim, judgeClaim, STEPS_FROM, type Step } from './claim-rules.ts'
+import { type AskedClaim, STEPS_FROM, type Step } from './claim-rules.ts'
+import {
+  entitledBy,
+  type FoundRows,
+  foundRows,
+  judgeRows,
+  knownByRow,
+  storedFor,
+  withoutResponse,
+} from './known-claim.ts'
 import { type ClaimOutcome, claimId, type KnownClaim } from './ledger.ts'
 import type {
   ClaimCall,
+  KeepCall,
   RecallCall,
   SqliteAnswer,
   SqliteCall,
@@ -33,15 +43,27 @@ export class CallRefused extends Error {
 
 const NEXT_ID = '(SELECT max(id) + 1 FROM claims)'
 
+/** What is asked of a payment, and how to find whatever is known of it. */
+interface Asked extends AskedClaim {
+  readonly key: string
+  readonly payer: string
+  readonly identifier: string | null
+  readonly heldUntil: number
+}
+
 /**
- * The claims of one connection. Every call writes with at most one statement, so that a statement
- * that fails undoes itself and a batch needs no savepoints.
+ * The claims of one connection. A batch needs no savepoints: a statement that fails undoes itself,
+ * and where a call writes with two, the first does no harm without the second.
  */
 export class SqliteClaims {
   readonly #insert: StatementSync
   readonly #find: StatementSync
+  readonly #findNamesake: StatementSync
   readonly #takeOver: StatementSync
+  readonly #abandon: StatementSync
   readonly #entitle: StatementSync
+  readonly #findResponse: StatementSync
+  readonly #keep: StatementSync
   readonly #step: Readonly<Record<Step, StatementSync>>
   readonly #stateOf: StatementSync
   readonly #upkeep: SqliteUpkeep
@@ -49,9 +71,13 @@ export class SqliteClaims {
   constructor(db: DatabaseSync) {
     this.#insert = db.prepare(
       `INSERT INTO claims (${CLAIM_COLUMNS}) VALUES (${CLAIM_COLUMNS.map(() => '?')})
-       ON CONFLICT (payment_key) DO NOTHING`,
+       ON CONFLICT DO NOTHING`,
     )
     this.#find = db.prepare('SELECT * FROM claims WHERE payment_key = ?')
+    this.#findNamesake = db.prepare(
+      `SELECT * FROM claims
+       WHERE payer = ? AND identifier = ? AND state <> 'released' AND payment_key <> ?`,
+    )
     const written = CLAIM_COLUMNS.map(column => `${column} = ?`)
     const emptied = LEFT_BY_AN_EARLIER_CLAIM.map(column => `${column} = NULL`)
     this.#takeOver = db.prepare(
@@ -60,6 +86,17 @@ export class SqliteClaims {
     this.#entitle = db.prepare(
       `UPDATE claims SET id = ${NEXT_ID}, held_until = ?, redeemable_ms = ?, updated_at = ?
        WHERE id = ? RETURNING id`,
+    )
+    this.#abandon = db.prepare(
+      "UPDATE claims SET state = 'released', detail = ?, updated_at = ? WHERE id = ?",
+    )
+    this.#findResponse = db.prepare('SELECT * FROM responses WHERE payment_key = ? AND until > ?')
+    this.#keep = db.prepare(
+      `INSERT INTO responses (payment_key, ${RESPONSE_COLUMNS})
+       SELECT payment_key, ${RESPONSE_COLUMNS.map(() => '?')} FROM claims
+       WHERE id = ? AND state IN (${STEPS_FROM['response kept'].map(state => `'${state}'`)})
+       ON CONFLICT (payment_key) DO UPDATE
+       SET ${RESPONSE_COLUMNS.map(column => `${column} = excluded.${column}`)}`,
     )
     this.#step = {
       settling: step(db, 'settling', "state = 'settling'"),
@@ -74,6 +111,7 @@ export class SqliteClaims {
         'unknown',
         `state = 'unknown', held_until = ?1, detail = ?3, transaction_hash = ?4`,
       ),
+      'response kept': step(db, 'response kept', 'response_until = ?3'),
       delivered: step(db, 'delivered', "state = 'delivered', delivered_at = ?1"),
       'hold ended': step(db, 'hold ended', 'held_until = 0'),
       released: step(db, 'released', "state = 'released', detail = ?3"),
@@ -89,9 +127,12 @@ export class SqliteClaims {
         return this.#claim(call)
       case 'recall':
         return this.#recall(call)
+      case 'keep response':
+        return this.#keepResponse(call)
       case 'take':
       case 'abandon':
       case 'prune':
+      case 'prune responses':
       case 'list':
       case 'count':
         return this.#upkeep.perform(call)
@@ -106,43 +147,54 @@ export class SqliteClaims {
     if (inserted.changes === 1) {
       return { kind: 'claimed', id: claimId(Number(inserted.lastInsertRowid)) }
     }
-    const [key, fingerprint] = values
-    const row = found(this.#find.get(key))
-    const known = this.#known(row, {
-      now,
-      fingerprint,
-      heldUntil: call[14],
-      redeemableMs: call[15],
-    })
+    const [key, fingerprint, , payer] = values
+    const [heldUntil, redeemableMs, identifier] = [call[14], call[15], call[16]]
+    const asked = { now, key, fingerprint, payer, identifier, heldUntil, redeemableMs }
+    const rows = this.#rows(asked)
+    const known = this.#known(rows, asked)
     if (known !== null) return known
-    const taken = found(this.#takeOver.get(...values, now, now, number(row, 'id')))
+    const { own, namesake } = rows
+    if (namesake !== null) this.#abandon.run(ABANDONED, now, number(namesake, 'id'))
+    if (own === null) {
+      const { lastInsertRowid } = this.#insert.run(...values, now, now)
+      return { kind: 'claimed', id: claimId(Number(lastInsertRowid)) }
+    }
+    const taken = found(this.#takeOver.get(...values, now, now, number(own, 'id')))
     return { kind: 'claimed', id: claimId(number(taken, 'id')) }
   }
 
   #recall(call: RecallCall): KnownClaim | { readonly kind: 'unclaimed' } {
-    const [, now, key, fingerprint, heldUntil, redeemableMs] = call
-    const row = this.#find.get(key)
-    const asked = { now, fingerprint, heldUntil, redeemableMs }
-    const known = row === undefined ? null : this.#known(row, asked)
-    return known ?? { kind: 'unclaimed' }
+    const [, now, key, fingerprint, heldUntil, redeemableMs, payer, identifier] = call
+    const asked = { now, key, fingerprint, payer, identifier, heldUntil, redeemableMs }
+    return this.#known(this.#rows(asked), asked) ?? { kind: 'unclaimed' }
+  }
+
+  #rows({ key, payer, identifier }: Asked): FoundRows {
+    const own = this.#find.all(key)
+    const others = identifier === null ? [] : this.#findNamesake.all(payer, identifier, key)
+    return foundRows([...own, ...others], key)
   }
 
   /** Null when the payment is free. An `entitled` request holds it from now on. */
-  #known(row: Row, asked: AskedClaim & { readonly heldUntil: number }): KnownClaim | null {
-    const kind = judgeClaim(existingClaim(row), asked)
-    switch (kind) {
-      case 'take-over':
-        return null
-      case 'entitled': {
-        const { heldUntil, redeemableMs, now } = asked
-        const held = found(this.#entitle.get(heldUntil, redeemableMs, now, number(row, 'id')))
-        return { kind, id: claimId(number(held, 'id')), receipt: receiptOf(row) }
-      }
-      case 'used':
-        return { kind, receipt: receiptOf(row) }
-      default:
-        return { kind }
+  #known(rows: FoundRows, asked: Asked): KnownClaim | null {
+    const { now, heldUntil, redeemableMs } = asked
+    const judged = judgeRows(rows, asked)
+    if (judged.kind === 'free') return null
+    const { kind, row } = judged
+    if (kind === 'entitled') {
+      const held = this.#entitle.get(heldUntil, redeemableMs, now, number(row, 'id'))
+      return entitledBy(row, found(held))
     }
+    if (kind !== 'stored') return knownByRow(kind, row)
+    const response = this.#findResponse.get(row['payment_key'] as string, now) // a text column
+    if (response === undefined) return this.#known(withoutResponse(rows), asked)
+    return storedFor(row, response, now)
+  }
+
+  #keepResponse([, now, id, ...values]: KeepCall): null {
+    this.#keep.run(...values, id)
+    const [until] = values
+    return this.#takeStep(['response kept', now, id, until])
   }
 
   #takeStep(call: StepCall): null {

@@ -1,11 +1,11 @@
-import type { ClaimValues } from './claim-row.ts'
+import type { ClaimValues, ResponseValues } from './claim-row.ts'
 import type { ClaimOutcome, ClaimState, LedgerRow, UnresolvedClaim } from './ledger.ts'
 
 /**
  * What the main thread and the SQLite worker say to each other. Arrays, because copying them
  * between threads costs the main thread less than copying objects with named fields.
  */
-export type SqliteCall = ClaimCall | RecallCall | StepCall | UpkeepCall
+export type SqliteCall = ClaimCall | RecallCall | StepCall | KeepCall | UpkeepCall
 
 export type ClaimCall = readonly [kind: 'claim', now: number, ...values: ClaimValues]
 
@@ -16,9 +16,18 @@ export type RecallCall = readonly [
   fingerprint: string,
   heldUntil: number,
   redeemableMs: number,
+  payer: string,
+  identifier: string | null,
 ]
 
-export type StepCall = SettledCall | ReasonedCall | PlainCall
+export type StepCall = SettledCall | ReasonedCall | KeptCall | PlainCall
+
+export type KeepCall = readonly [
+  kind: 'keep response',
+  now: number,
+  id: number,
+  ...values: ResponseValues,
+]
 
 export type SettledCall = readonly [
   kind: 'settled',
@@ -34,12 +43,15 @@ type ReasonedCall =
   | readonly [kind: 'unknown', now: number, id: number, detail: string, transaction: string | null]
   | readonly [kind: 'released', now: number, id: number, detail: string]
 
+type KeptCall = readonly [kind: 'response kept', now: number, id: number, until: number]
+
 type PlainCall = readonly [kind: 'settling' | 'delivered' | 'hold ended', now: number, id: number]
 
 export type UpkeepCall =
   | readonly [kind: 'take', now: number, heldUntil: number, limit: number]
   | readonly [kind: 'abandon', now: number]
   | readonly [kind: 'prune', now: number, olderThan: number, limit: number]
+  | readonly [kind: 'prune responses', now: number, limit: number]
   | ListCall
   | readonly [kind: 'count']
 

@@ -19,6 +19,7 @@ export class SqliteUpkeep {
   readonly #take: StatementSync
   readonly #abandon: StatementSync
   readonly #prune: StatementSync
+  readonly #pruneResponses: StatementSync
   readonly #reports: SqliteReports
 
   constructor(db: DatabaseSync) {
@@ -39,8 +40,13 @@ export class SqliteUpkeep {
          WHERE valid_before < ?1 AND updated_at < ?2 AND id < (SELECT max(id) FROM claims) AND (
            state IN ('delivered', 'released') OR
            (state = 'settled' AND held_until <= ?3 AND settled_at + redeemable_ms <= ?3)
-         )
+         ) AND (response_until IS NULL OR response_until <= ?3)
          ORDER BY valid_before LIMIT ?4
+       )`,
+    )
+    this.#pruneResponses = db.prepare(
+      `DELETE FROM responses WHERE payment_key IN (
+         SELECT payment_key FROM responses WHERE until <= ?1 ORDER BY until LIMIT ?2
        )`,
     )
     this.#reports = new SqliteReports(db)
@@ -60,6 +66,8 @@ export class SqliteUpkeep {
         const expired = forgettableBefore(olderThan, now)
         return Number(this.#prune.run(expired, olderThan, now, limit).changes)
       }
+      case 'prune responses':
+        return Number(this.#pruneResponses.run(call[1], call[2]).changes)
       case 'list':
         return this.#reports.list(call)
       case 'count':

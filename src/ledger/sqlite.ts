@@ -4,7 +4,7 @@ import type { Receipt } from '../core/payment.ts'
 import { type Clock, type UnixMs, unixMs } from '../core/time.ts'
 import { StoreUnavailableError } from '../errors.ts'
 import { BatchQueue } from './batch-queue.ts'
-import { checkedLimit, claimValues, storableInteger } from './claim-row.ts'
+import { checkedLimit, claimValues, responseValues, storableInteger } from './claim-row.ts'
 import type {
   ClaimId,
   ClaimOutcome,
@@ -14,6 +14,8 @@ import type {
   Ledger,
   LedgerQuery,
   LedgerRow,
+  RecallRequest,
+  StoredResponse,
   UnresolvedClaim,
 } from './ledger.ts'
 import { LedgerSchemaError, LedgerTransitionError, LedgerValueError } from './ledger-errors.ts'
@@ -110,13 +112,13 @@ class SqliteLedger implements Ledger {
     return this.#submit<ClaimOutcome>(['claim', this.#clock(), ...claimValues(request)])
   }
 
-  recall(
-    request: Pick<ClaimRequest, 'key' | 'fingerprint' | 'heldUntil' | 'redeemableMs'>,
-  ): Promise<KnownClaim | { readonly kind: 'unclaimed' }> {
-    const { key, fingerprint } = request
-    const heldUntil = storableInteger(request.heldUntil)
-    const redeemableMs = storableInteger(request.redeemableMs)
-    return this.#submit(['recall', this.#clock(), key, fingerprint, heldUntil, redeemableMs])
+  recall(request: RecallRequest): Promise<KnownClaim | { readonly kind: 'unclaimed' }> {
+    const { key, fingerprint, payer, identifier } = request
+    const times = [
+      storableInteger(request.heldUntil),
+      storableInteger(request.redeemableMs),
+    ] as const
+    return this.#submit(['recall', this.#clock(), key, fingerprint, ...times, payer, identifier])
   }
 
   markSettling(id: ClaimId): Promise<void> {
@@ -131,6 +133,10 @@ class SqliteLedger implements Ledger {
 
   markUnknown(id: ClaimId, detail: string, transaction: string | null): Promise<void> {
     return this.#submit(['unknown', this.#clock(), id, detail, transaction])
+  }
+
+  keepResponse(id: ClaimId, response: StoredResponse, until: UnixMs): Promise<void> {
+    return this.#submit(['keep response', this.#clock(), id, ...responseValues(response, until)])
   }
 
   markDelivered(id: ClaimId): Promise<void> {
@@ -161,6 +167,11 @@ class SqliteLedger implements Ledger {
     const limit = checkedLimit(request.limit)
     const olderThan = storableInteger(request.olderThan)
     return this.#submit<number>(['prune', this.#clock(), olderThan, limit])
+  }
+
+  async pruneResponses(request: { readonly limit: number }): Promise<number> {
+    const limit = checkedLimit(request.limit)
+    return this.#submit<number>(['prune responses', this.#clock(), limit])
   }
 
   async list(query: LedgerQuery): Promise<readonly LedgerRow[]> {

@@ -33,7 +33,7 @@ function rowWith(payload: unknown): LedgerRow {
     payload: JSON.stringify({ x402Version: 2, payload }),
     requirements: JSON.stringify(requirements),
     ...{ state: 'settled', transaction: HASH, detail: null },
-    ...{ createdAt: at, updatedAt: at, settledAt: at, deliveredAt: null },
+    ...{ createdAt: at, updatedAt: at, settledAt: at, deliveredAt: null, identifier: null },
   }
 }
 

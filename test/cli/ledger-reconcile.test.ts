@@ -126,6 +126,7 @@ async function addRow(
     next: state === 'forwarded' ? 'forwarded' : 'settling',
     heldUntil: unixMs(Date.now() + 60_000),
     redeemableMs: 3_600_000,
+    identifier: null,
   })
   if (outcome.kind !== 'claimed') throw new Error(`The payment is ${outcome.kind}.`)
   const { id } = outcome

@@ -16,6 +16,7 @@ import {
 } from '../ledger/claim-fixtures.ts'
 import { commands } from '../ledger/ledger-commands.ts'
 import { agreesWithModel } from '../ledger/ledger-model.ts'
+import { describeReplay } from './ledger-replay.ts'
 import {
   describeEveryState,
   type LedgerUnderTest,
@@ -34,6 +35,7 @@ export function runLedgerContract(
 ): void {
   describeEveryState(name, open)
   describeUpkeep(name, open)
+  describeReplay(name, open)
 
   describe(`${name} as a ledger`, () => {
     let time = movableClock()

@@ -8,6 +8,7 @@ import {
   movableClock,
   RECEIPT,
   REDEEMABLE_MS,
+  RESPONSE,
   STATES,
 } from '../ledger/claim-fixtures.ts'
 
@@ -23,6 +24,7 @@ export const STEPS = {
   markSettling: (ledger, id) => ledger.markSettling(id),
   markSettled: (ledger, id) => ledger.markSettled(id, OTHER_RECEIPT),
   markUnknown: (ledger, id) => ledger.markUnknown(id, 'timed out', null),
+  keepResponse: (ledger, id) => ledger.keepResponse(id, RESPONSE, unixMs(1)),
   markDelivered: (ledger, id) => ledger.markDelivered(id),
   endHold: (ledger, id) => ledger.endHold(id),
   release: (ledger, id) => ledger.release(id, 'nothing charged'),
@@ -35,6 +37,7 @@ const ALLOWED: Record<StepName, Partial<Record<ClaimState, ClaimState>>> = {
   markSettling: { forwarded: 'settling' },
   markSettled: { settling: 'settled', unknown: 'settled' },
   markUnknown: { settling: 'unknown', unknown: 'unknown' },
+  keepResponse: { settled: 'settled' },
   markDelivered: { settled: 'delivered' },
   endHold: { settled: 'settled' },
   release: { forwarded: 'released', settling: 'released', unknown: 'released' },

@@ -88,7 +88,7 @@ export function describeUpkeep(
         const createdAt = time.clock()
         time.advance(HOLD_MS)
         const [taken] = await ledger.takeUnresolved({ limit: 1, heldUntil: later(HOLD_MS) })
-        const { fingerprint, next, heldUntil, redeemableMs, ...kept } = asked
+        const { fingerprint, next, heldUntil, redeemableMs, identifier, ...kept } = asked
         expect(taken).toEqual({ ...kept, id, state: 'unknown', transaction: '0xabc', createdAt })
       })
 
@@ -249,7 +249,7 @@ export function describeUpkeep(
 
     describe('listing', () => {
       it('shows everything about a row', async () => {
-        const asked = request()
+        const asked = request({ identifier: 'pay_0123456789abcdef' })
         const createdAt = time.clock()
         const id = await claimedAs('settling', ledger, asked)
         time.advance(1)
@@ -321,6 +321,7 @@ export function describeUpkeep(
       await expect(ledger.list({ limit })).rejects.toMatchObject(refused)
       await expect(ledger.takeUnresolved({ limit, heldUntil })).rejects.toMatchObject(refused)
       await expect(ledger.prune({ olderThan: later(0), limit })).rejects.toMatchObject(refused)
+      await expect(ledger.pruneResponses({ limit })).rejects.toMatchObject(refused)
     })
   })
 }

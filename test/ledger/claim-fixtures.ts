@@ -1,7 +1,13 @@
 import { atomicAmount } from '../../src/core/amount.ts'
 import { fingerprint, paymentKey, type Receipt } from '../../src/core/payment.ts'
 import { type Clock, type UnixMs, unixMs } from '../../src/core/time.ts'
-import type { ClaimId, ClaimRequest, ClaimState, Ledger } from '../../src/ledger/ledger.ts'
+import type {
+  ClaimId,
+  ClaimRequest,
+  ClaimState,
+  Ledger,
+  StoredResponse,
+} from '../../src/ledger/ledger.ts'
 
 export const STATES: readonly ClaimState[] = [
   ...(['forwarded', 'settling', 'settled', 'delivered', 'released', 'unknown'] as const),
@@ -35,6 +41,7 @@ export interface ClaimDetails {
   readonly validBefore?: number
   readonly route?: string
   readonly payer?: string
+  readonly identifier?: string | null
 }
 
 export function claimRequest(details: ClaimDetails): ClaimRequest {
@@ -53,6 +60,7 @@ export function claimRequest(details: ClaimDetails): ClaimRequest {
     next: details.next ?? 'forwarded',
     heldUntil: details.heldUntil,
     redeemableMs: details.redeemableMs ?? REDEEMABLE_MS,
+    identifier: details.identifier ?? null,
   }
 }
 
@@ -61,6 +69,24 @@ export const RECEIPT: Receipt = {
   network: 'eip155:84532',
   payer: '0x209693Bc6afc0C5328bA36FaF03C514EF312287C',
   amount: atomicAmount(1000n),
+}
+
+/** Every kind of byte, and a header that comes twice. */
+export const RESPONSE: StoredResponse = {
+  status: 201,
+  headers: [
+    'Content-Type',
+    'text/plain',
+    'Set-Cookie',
+    'a=1',
+    'Set-Cookie',
+    'b=2',
+    'X-É',
+    '\u00ff',
+  ],
+  body: Uint8Array.from({ length: 256 }, (_, byte) => byte),
+  trailers: ['X-Sum', 'abc'],
+  variant: 'same',
 }
 
 export async function claimed(ledger: Ledger, request: ClaimRequest): Promise<ClaimId> {

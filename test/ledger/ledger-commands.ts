@@ -4,6 +4,7 @@ export interface Ask {
   readonly kind: 'claim' | 'recall'
   readonly key: string
   readonly fingerprint: string
+  readonly identifier: string | null
   readonly next: 'forwarded' | 'settling'
   readonly holdMs: number
   readonly redeemableMs: number
@@ -12,7 +13,7 @@ export interface Ask {
 }
 
 export interface StepOf {
-  readonly kind: 'settling' | 'settled' | 'unknown' | 'delivered' | 'end' | 'release'
+  readonly kind: 'settling' | 'settled' | 'unknown' | 'kept' | 'delivered' | 'end' | 'release'
   /** Which of the ids that were ever handed out. */
   readonly pick: number
 }
@@ -45,7 +46,10 @@ const HOLDS_MS = [0, 10, 20]
 export const LONG_MS = 10_000_000
 const FOREVER_SECONDS = 1_000_000_000
 
-/** Histories of two payments, on each of which everything may happen. */
+/** How long a response is kept: as long as a hold, so that either may end first. */
+export const KEPT_MS = 12
+
+/** Histories of three payments, on each of which everything may happen. */
 export const commands: fc.Arbitrary<Command[]> = fc.array(
   fc.oneof(
     { weight: 10, arbitrary: asking() },
@@ -61,8 +65,9 @@ export const commands: fc.Arbitrary<Command[]> = fc.array(
 function asking(): fc.Arbitrary<Ask> {
   return fc.record({
     kind: fc.constantFrom('claim' as const, 'claim' as const, 'recall' as const),
-    key: fc.constantFrom('k1', 'k2'),
-    fingerprint: fc.constantFrom('f1', 'f2'),
+    key: fc.constantFrom('k1', 'k2', 'k3'),
+    fingerprint: fc.constantFrom('f1', 'f1.wallet', 'f2'),
+    identifier: fc.constantFrom(null, null, 'i1', 'i2'),
     next: fc.constantFrom('forwarded' as const, 'settling' as const),
     holdMs: fc.constantFrom(...HOLDS_MS),
     redeemableMs: fc.constantFrom(15, LONG_MS),
@@ -73,7 +78,7 @@ function asking(): fc.Arbitrary<Ask> {
 function stepping(): fc.Arbitrary<StepOf> {
   return fc.record({
     kind: fc.constantFrom(
-      ...(['settling', 'settled', 'unknown', 'delivered', 'end', 'release'] as const),
+      ...(['settling', 'settled', 'unknown', 'kept', 'delivered', 'end', 'release'] as const),
     ),
     pick: fc.nat(3),
   })

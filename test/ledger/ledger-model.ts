@@ -1,10 +1,11 @@
 import { expect } from 'vitest'
-import { unixMs } from '../../src/core/time.ts'
+import { type UnixMs, unixMs } from '../../src/core/time.ts'
 import type { ClaimId, ClaimState, Ledger } from '../../src/ledger/ledger.ts'
-import { claimRequest, type MovableClock, RECEIPT, STATES } from './claim-fixtures.ts'
+import { claimRequest, type MovableClock, RECEIPT, RESPONSE, STATES } from './claim-fixtures.ts'
 import {
   type Ask,
   type Command,
+  KEPT_MS,
   LONG_MS,
   type Prune,
   type Resolve,
@@ -18,6 +19,8 @@ interface Remembered {
   readonly key: string
   state: ClaimState
   fingerprint: string
+  identifier: string | null
+  responseUntil: number
   heldUntil: number
   redeemableMs: number
   validBefore: number
@@ -93,29 +96,65 @@ async function ask(
   const now = time.clock()
   const heldUntil = unixMs(now + step.holdMs)
   const validBefore = Math.floor(now / 1000) + step.validSeconds
-  const outcome = await ledger[step.kind](claimRequest({ ...step, key, heldUntil, validBefore }))
-  const remembered = model.get(key)
-  expect(outcome.kind).toBe(expectedKind(step, remembered, now))
+  const identifier = step.identifier && `${prefix} ${step.identifier}`
+  const asked = { ...step, key, identifier, heldUntil, validBefore }
+  const outcome = await ledger[step.kind](claimRequest(asked))
+  const namesake = findNamesake(model, asked)
+  const expected = expectedOf(step, { own: model.get(key), namesake }, now)
+  expect(outcome.kind).toBe(expected.kind)
   if (outcome.kind === 'claimed') {
+    if (namesake !== undefined) Object.assign(namesake, { state: 'released', updatedAt: now })
     const { fingerprint, next, redeemableMs } = step
-    const asked = { key, fingerprint, heldUntil, redeemableMs, validBefore, state: next }
+    const promised = { heldUntil, redeemableMs, validBefore, responseUntil: 0 }
+    const claim = { key, fingerprint, identifier, state: next, ...promised }
     const times = { createdAt: now, updatedAt: now, settledAt: null }
-    model.set(key, { ...asked, ...times, id: outcome.id })
+    model.set(key, { ...claim, ...times, id: outcome.id })
     ids.unshift(outcome.id)
   }
-  if (outcome.kind === 'entitled' && remembered !== undefined) {
+  if (outcome.kind === 'entitled' && expected.of !== undefined) {
     const { redeemableMs } = step
-    Object.assign(remembered, { heldUntil, redeemableMs, id: outcome.id, updatedAt: now })
+    expect(outcome.key).toContain(expected.of.key)
+    Object.assign(expected.of, { heldUntil, redeemableMs, id: outcome.id, updatedAt: now })
     ids.unshift(outcome.id)
   }
 }
 
-function expectedKind(asked: Ask, found: Remembered | undefined, now: number): string {
-  const held = found !== undefined && found.heldUntil > now
-  const free =
-    found === undefined || found.state === 'released' || (found.state === 'forwarded' && !held)
-  if (free) return asked.kind === 'claim' ? 'claimed' : 'unclaimed'
-  if (found.fingerprint !== asked.fingerprint) return 'other-request'
+function findNamesake(
+  model: Memory['model'],
+  asked: { readonly key: string; readonly identifier: string | null },
+): Remembered | undefined {
+  if (asked.identifier === null) return undefined
+  return [...model.values()].find(
+    ({ key, identifier, state }) =>
+      key !== asked.key && identifier === asked.identifier && state !== 'released',
+  )
+}
+
+function expectedOf(
+  asked: Ask,
+  { own, namesake }: Record<'own' | 'namesake', Remembered | undefined>,
+  now: number,
+): { kind: string; of?: Remembered } {
+  const isFree = (one: Remembered | undefined): boolean =>
+    one === undefined ||
+    one.state === 'released' ||
+    (one.state === 'forwarded' && one.heldUntil <= now)
+  if (own !== undefined && !isFree(own)) {
+    if (own.fingerprint !== asked.fingerprint) return { kind: 'other-request' }
+    return { kind: kindOfSame(asked, own, now), of: own }
+  }
+  if (namesake !== undefined && !isFree(namesake)) {
+    const [request] = namesake.fingerprint.split('.')
+    if (request !== asked.fingerprint.split('.')[0]) return { kind: 'identifier-reused' }
+    return { kind: kindOfSame(asked, namesake, now), of: namesake }
+  }
+  return { kind: asked.kind === 'claim' ? 'claimed' : 'unclaimed' }
+}
+
+function kindOfSame(asked: Ask, found: Remembered, now: number): string {
+  const held = found.heldUntil > now
+  const isPaid = found.state === 'delivered' || found.state === 'settled'
+  if (isPaid && found.responseUntil > now) return 'stored'
   if (found.state === 'delivered') return 'used'
   if (found.state === 'settling' || found.state === 'unknown') return 'settlement-pending'
   if (found.state === 'forwarded' || held) return 'in-progress'
@@ -154,7 +193,9 @@ async function prune({ ledger, time }: World, step: Prune, { model }: Memory): P
     const redeemable = row.state === 'settled' && now - (row.settledAt ?? 0) < row.redeemableMs
     const final = ['delivered', 'released', 'settled'].includes(row.state) && !open && !redeemable
     const expired = row.validBefore < Math.floor(Math.min(olderThan, now - HOUR_MS) / 1000)
-    if (final && expired && row.updatedAt < olderThan && row.id !== newest) model.delete(key)
+    const kept = row.responseUntil > now
+    if (final && !kept && expired && row.updatedAt < olderThan && row.id !== newest)
+      model.delete(key)
   }
   await ledger.prune({ olderThan, limit: 1000 })
 }
@@ -165,7 +206,8 @@ async function take({ ledger, time }: World, step: StepOf, { model, ids }: Memor
   const now = time.clock()
   const remembered = [...model.values()].find(each => each.id === id)
   const state = remembered?.state ?? null
-  const taken = await settled(stepOf(ledger, step.kind, id))
+  const until = unixMs(now + KEPT_MS)
+  const taken = await settled(stepOf(ledger, step.kind, id, until))
   const next = expectedState(step.kind, state)
   expect(taken).toBe(next === null ? 'ledger_transition' : 'taken')
   if (remembered === undefined || next === null) return
@@ -173,11 +215,13 @@ async function take({ ledger, time }: World, step: StepOf, { model, ids }: Memor
   if (repeated) return
   Object.assign(remembered, { state: next, updatedAt: now })
   if (step.kind === 'settled') remembered.settledAt = now
+  if (step.kind === 'kept') remembered.responseUntil = now + KEPT_MS
   if (step.kind === 'end') remembered.heldUntil = 0
   if (step.kind === 'unknown') remembered.heldUntil = now
 }
 
-function stepOf(ledger: Ledger, kind: StepOf['kind'], id: ClaimId): Promise<void> {
+function stepOf(ledger: Ledger, kind: StepOf['kind'], id: ClaimId, until: UnixMs): Promise<void> {
+  if (kind === 'kept') return ledger.keepResponse(id, RESPONSE, until)
   if (kind === 'settling') return ledger.markSettling(id)
   if (kind === 'settled') return ledger.markSettled(id, RECEIPT)
   if (kind === 'unknown') return ledger.markUnknown(id, 'detail', null)
@@ -194,6 +238,7 @@ function expectedState(kind: string, from: ClaimState | null): ClaimState | null
     case 'settled from unknown':
     case 'settled from settled':
     case 'end from settled':
+    case 'kept from settled':
       return 'settled'
     case 'unknown from settling':
     case 'unknown from unknown':

@@ -8,6 +8,7 @@ import { recallPayment, takeStep } from '../../src/ledger/postgres-claims.ts'
 import { prepareSession } from '../../src/ledger/postgres-pool.ts'
 import {
   listRows,
+  pruneResponses,
   pruneRows,
   releaseAbandoned,
   takeUnresolved,
@@ -54,6 +55,11 @@ function indexesIn(plan: string): string[] {
   return [...plan.matchAll(/using (\w+)/g)].map(([, index = '']) => index)
 }
 
+const ASKED = {
+  ...{ key: 'k', fingerprint: 'f', payer: 'p', identifier: null },
+  ...{ now: 1, heldUntil: 1, redeemableMs: 1 },
+}
+
 describe('the plan', () => {
   it.each(Object.keys(STEPS_FROM) as Step[])('of the step "%s" finds its row by id', async step => {
     const taken = { step, id: claimId(1), values: [] }
@@ -62,9 +68,18 @@ describe('the plan', () => {
   })
 
   it('of looking a payment up finds it by its key', async () => {
-    const asked = { key: 'k', fingerprint: 'f', now: 1, heldUntil: 1, redeemableMs: 1 }
-    const plan = await planOf(each => recallPayment(each, asked))
+    const plan = await planOf(each => recallPayment(each, ASKED))
     expect(indexesIn(plan)).toEqual(['farebox_claims_payment_key_key'])
+  })
+
+  it('of looking up an identifier as well finds each by its own index', async () => {
+    const plan = await planOf(each => recallPayment(each, { ...ASKED, identifier: 'i' }))
+    expect(indexesIn(plan)).toEqual(['farebox_claims_payment_key_key', 'farebox_claims_identifier'])
+  })
+
+  it('of forgetting responses goes by when they end', async () => {
+    const plan = await planOf(each => pruneResponses(each, 1, { limit: 1 }))
+    expect(indexesIn(plan)).toEqual(['farebox_responses_until', 'farebox_responses_pkey'])
   })
 
   it('of taking and of releasing looks only at open claims', async () => {

@@ -1,4 +1,5 @@
 import { CLAIMS } from './001-claims.postgres.ts'
+import { REPLAY } from './002-replay.postgres.ts'
 
 /** In order: a schema's version is how many of them it has had. Never edit one that shipped. */
-export const POSTGRES_MIGRATIONS: readonly string[] = [CLAIMS]
+export const POSTGRES_MIGRATIONS: readonly string[] = [CLAIMS, REPLAY]

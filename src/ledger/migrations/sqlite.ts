@@ -1,5 +1,6 @@
 import { CLAIMS } from './001-claims.sqlite.ts'
 import { UPKEEP } from './002-upkeep.sqlite.ts'
+import { REPLAY } from './003-replay.sqlite.ts'
 
 /** In order: a schema's version is how many of them a file has had. Never edit one that shipped. */
-export const SQLITE_MIGRATIONS: readonly string[] = [CLAIMS, UPKEEP]
+export const SQLITE_MIGRATIONS: readonly string[] = [CLAIMS, UPKEEP, REPLAY]
