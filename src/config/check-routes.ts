@@ -4,7 +4,7 @@ import { type AcceptedAsset, checkAccepts } from './check-accepts.ts'
 import type { CheckContext } from './check-context.ts'
 import { checkPrice } from './check-prices.ts'
 import { checkOrigins } from './check-server.ts'
-import type { RouteConfig } from './gateway-config.ts'
+import type { PriceConfig, RouteConfig } from './gateway-config.ts'
 import { type Path, quote } from './problems.ts'
 import type { Settings } from './schema.ts'
 import type { RouteSetting } from './schema-routes.ts'
@@ -16,6 +16,7 @@ export interface RouteDefaults {
   readonly accepted: readonly AcceptedAsset[] | null
   readonly payTo: string | null
   readonly cors: RouteConfig['cors']
+  readonly paymentIdentifier: Settings['paymentIdentifier']
 }
 
 export function checkRoutes(
@@ -62,20 +63,37 @@ interface RouteScope {
 
 function checkRoute(setting: RouteSetting, key: string, { defaults, context }: RouteScope) {
   const path = ['routes', key]
-  const { accepts, cors } = setting
+  const { accepts, cors, replay, paymentIdentifier = defaults.paymentIdentifier } = setting
   const accepted =
     accepts === undefined
       ? defaults.accepted
       : checkAccepts(accepts, [...path, 'accepts'], { payTo: defaults.payTo, context })
+  const price = checkPrice(setting, path, { accepted, context })
+  reportIfFree(price, path, context)
   return {
     upstream: findUpstream(setting.upstream, path, context),
-    price: checkPrice(setting, path, { accepted, context }),
+    price,
     description: setting.description ?? null,
     mimeType: setting.mimeType ?? null,
     settle: setting.settle,
     billable: setting.billable,
     timeoutMs: setting.timeout,
     cors: cors === undefined ? defaults.cors : checkCors(cors, [...path, 'cors'], context),
+    replay: replay === undefined ? null : { forMs: replay.for, bytesMax: replay.maxBytes },
+    identifierRequired: paymentIdentifier === 'required',
+  }
+}
+
+/** Where nobody pays there is no payment to tell a retry by. */
+function reportIfFree(price: PriceConfig, path: Path, context: CheckContext): void {
+  if (price.kind !== 'free') return
+  for (const name of ['replay', 'paymentIdentifier']) {
+    if (!context.isWritten([...path, name])) continue
+    const finding = {
+      message: 'has no meaning on a free route',
+      cure: 'Remove it, or set a price.',
+    }
+    context.report([...path, name], finding, 'key')
   }
 }
 

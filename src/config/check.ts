@@ -37,6 +37,7 @@ export function checkSettings(
     settings.accepts === undefined && !context.isWritten(['accepts'])
       ? null
       : checkAccepts(settings.accepts ?? [], ['accepts'], { payTo, context })
+  const { paymentIdentifier } = settings
   const cors = checkCors(settings.cors, ['cors'], context)
   const store = checkStore(settings, context)
   const config: GatewayConfig = {
@@ -47,7 +48,7 @@ export function checkSettings(
     facilitators: checkFacilitators(settings, context),
     supportCacheFile: supportCacheFile(store, known.directory),
     upstreams: checkUpstreams(settings, context),
-    routes: checkRoutes(settings, { accepted, payTo, cors }, context),
+    routes: checkRoutes(settings, { accepted, payTo, cors, paymentIdentifier }, context),
   }
   checkCompleteness(config, context)
   checkFacilitatorLimits(config, context)

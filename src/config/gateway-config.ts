@@ -146,4 +146,15 @@ export interface RouteConfig {
   readonly timeoutMs: number
   /** Allowed origins, or ["*"]; null: no CORS headers are added. */
   readonly cors: { readonly origins: readonly string[] } | null
+  /** Null: responses are not kept. */
+  readonly replay: ReplayConfig | null
+  /** Whether a payment must carry an identifier of its client (x402 v2 only). */
+  readonly identifierRequired: boolean
+}
+
+export interface ReplayConfig {
+  /** How long a response is kept. */
+  readonly forMs: number
+  /** A body that is longer is not kept. */
+  readonly bytesMax: number
 }

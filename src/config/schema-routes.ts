@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { duration, name, statusRange, text } from './schema-values.ts'
+import { duration, name, size, statusRange, text } from './schema-values.ts'
 
 export const corsSetting = z
   .union([
@@ -15,6 +15,29 @@ export const corsSetting = z
     }),
   ])
   .meta({ description: 'Whether browsers may call from other web pages. Default: off.' })
+
+export const paymentIdentifier = z.enum(['optional', 'required']).meta({
+  description:
+    'Whether a payment must carry an id of the caller (x402 extension payment-identifier), by ' +
+    'which a retry with a fresh signature is not charged again. Version 1 payments cannot.',
+})
+
+const replay = z
+  .strictObject({
+    for: duration().prefault('10m').meta({
+      description: 'How long a paid response is kept. At most 24h.',
+    }),
+    maxBytes: size({ min: 1, max: 16 * 1024 ** 2 })
+      .prefault('1MiB')
+      .meta({
+        description: 'A longer response is not kept. At most 16MiB.',
+      }),
+  })
+  .meta({
+    description:
+      'Keeps paid responses in the store and gives them again to the same payment and request.',
+    examples: [{ for: '10m', maxBytes: '1MiB' }],
+  })
 
 const acceptFull = z.strictObject({
   network: text(128).meta({
@@ -92,6 +115,8 @@ const routeFull = z.strictObject({
     description: 'How long the API may take until its answer begins.',
   }),
   cors: corsSetting.optional(),
+  replay: replay.optional(),
+  paymentIdentifier: paymentIdentifier.optional(),
 })
 
 export const route = z

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { networks } from './schema-networks.ts'
-import { accepts, corsSetting, route } from './schema-routes.ts'
+import { accepts, corsSetting, paymentIdentifier, route } from './schema-routes.ts'
 import { facilitator, upstream } from './schema-upstreams.ts'
 import { duration, listenAddress, name, size, text, wholeNumber } from './schema-values.ts'
 
@@ -141,6 +141,7 @@ export const gatewaySchema = z
       .meta({ description: 'Where is remembered which payments were used.' }),
     networks: networks.prefault({}),
     cors: corsSetting.prefault('off'),
+    paymentIdentifier: paymentIdentifier.prefault('optional'),
   })
   .meta({ title: 'farebox configuration' })
 

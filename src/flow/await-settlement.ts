@@ -14,9 +14,12 @@ const LOOK_AGAIN_MS = 1_000
  * What the ledger knows of a payment. Where its settlement is open, the request waits for a while,
  * so that a client that sends it again has its content as soon as there is an answer.
  */
-export async function recallSettled(purchase: Purchase): Promise<Recalled> {
+export async function recallSettled(
+  purchase: Purchase,
+  check: 'passed' | 'stale',
+): Promise<Recalled> {
   const { exchange, house } = purchase.visit
-  const recall = (): Promise<Recalled> => house.ledger.recall(recallRequest(purchase))
+  const recall = (): Promise<Recalled> => house.ledger.recall(recallRequest(purchase, check))
   let known = await recall()
   if (known.kind !== 'settlement-pending') return known
   const waitMs = preferredWaitSeconds(exchange.headerValues('prefer')) * 1000

@@ -59,6 +59,8 @@ function compileRoute(config: RouteConfig, price: RoutePrice, parts: SnapshotPar
     isBillable: status => billable.some(({ from, to }) => from <= status && status <= to),
     timeoutMs: config.timeoutMs,
     cors: compileCors(config.cors),
+    replay: config.replay,
+    identifierRequired: config.identifierRequired,
   }
 }
 
@@ -82,7 +84,9 @@ function compilePrice(
     ...(config.description === null ? {} : { description: config.description }),
     ...(config.mimeType === null ? {} : { mimeType: config.mimeType }),
   }
-  const challenge = createChallenge({ key: config.key, cache: shared.cache }, offers, resource)
+  const { key, identifierRequired } = config
+  const challenged = { key, identifierRequired, cache: shared.cache }
+  const challenge = createChallenge(challenged, offers, resource)
   return { kind: 'paid', offersAt, challenge }
 }
 

@@ -3,7 +3,7 @@ import type { Visit } from './house.ts'
 import type { RouteCors, Snapshot } from './route.ts'
 
 /** What a page in a browser must be able to read to pay and to show its receipt. */
-const EXPOSED = 'PAYMENT-REQUIRED, PAYMENT-RESPONSE, X-PAYMENT-RESPONSE'
+const EXPOSED = 'PAYMENT-REQUIRED, PAYMENT-RESPONSE, X-PAYMENT-RESPONSE, Farebox-Replayed'
 
 /** What a page must be able to send. */
 const PAYMENT_REQUEST_HEADERS = ['PAYMENT-SIGNATURE', 'X-PAYMENT']

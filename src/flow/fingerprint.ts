@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto'
-import { type Fingerprint, fingerprint, type Payment } from '../core/payment.ts'
+import { type Fingerprint, fingerprint, type Payment, type PaymentKey } from '../core/payment.ts'
 import type { ReadBody } from './exchange.ts'
 
 /**
  * What a payment is spent on. Two requests with the same fingerprint may be answered by the same
  * execution; with any other, the payment is refused.
  *
- * A signature that we could not check ourselves is part of it: otherwise whoever knows a smart
- * wallet's nonce could redeem its payment with made-up signature bytes.
+ * A signature that we could not check ourselves binds it: otherwise whoever knows a smart wallet's
+ * nonce could redeem its payment with made-up signature bytes.
  */
 export function fingerprintRequest(
   request: { readonly method: string; readonly origin: string; readonly target: string },
@@ -15,24 +15,31 @@ export function fingerprintRequest(
   paid: { readonly payment: Payment; readonly body: ReadBody },
 ): Fingerprint {
   const { payment, body } = paid
+  const isRecovered = payment.signature === 'recovered'
   const parts = [
     request.method,
     request.origin,
     request.target,
     route,
     body.kind === 'stream' ? `undigested:${body.length ?? 'chunked'}` : digest(body.bytes),
-    payment.signature === 'recovered' ? '' : JSON.stringify(payment.payload.payload),
+    // A smart wallet's address may be somebody else's on another network.
+    isRecovered ? '' : payment.offer.requirements.network,
   ]
-  return fingerprint(createHash('sha256').update(JSON.stringify(parts)).digest('base64url'))
+  const binding = isRecovered ? '' : sha256(JSON.stringify(payment.payload.payload))
+  return fingerprint(sha256(JSON.stringify(parts)), binding)
 }
 
 function digest(bytes: Buffer): string {
-  return bytes.length === 0 ? '' : createHash('sha256').update(bytes).digest('base64url')
+  return bytes.length === 0 ? '' : sha256(bytes)
+}
+
+function sha256(text: string | Buffer): string {
+  return createHash('sha256').update(text).digest('base64url')
 }
 
 /**
  * A stable name for a payment that reveals nothing: what the upstream may use as idempotency key.
  */
-export function paymentId(payment: Payment): string {
-  return createHash('sha256').update(payment.key).digest('base64url').slice(0, 22)
+export function paymentId(key: PaymentKey): string {
+  return sha256(key).slice(0, 22)
 }

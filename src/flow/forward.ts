@@ -5,7 +5,7 @@ import { problemReply } from './answers.ts'
 import type { Reply } from './exchange.ts'
 import { paymentId } from './fingerprint.ts'
 import type { Visit } from './house.ts'
-import type { Purchase } from './purchase.ts'
+import type { Bought, Purchase } from './purchase.ts'
 import type { Route } from './route.ts'
 
 export async function forwardFree(visit: Visit, route: Route, target: string): Promise<Reply> {
@@ -17,21 +17,26 @@ export async function forwardFree(visit: Visit, route: Route, target: string): P
 }
 
 /** Forwards a paid request. The upstream learns who paid from headers that clients cannot set. */
-export function forwardPaid(purchase: Purchase): Promise<UpstreamOutcome> {
+export function forwardPaid(purchase: Purchase, bought: Bought): Promise<UpstreamOutcome> {
   const { visit, route, target, payment, body } = purchase
-  const { decimals, symbol } = payment.offer
-  // What was taken, where a payment is redeemed: the price may be another by now.
-  const amount = visit.receipt?.amount ?? payment.offer.amount
+  const { key, amount, decimals, symbol } = bought
+  const id = paymentId(key)
   const addedHeaders = [
     'Farebox-Payer',
     payment.payer,
     'Farebox-Payment-Id',
-    paymentId(payment),
+    id,
     'Farebox-Amount',
     `${formatAmount(amount, decimals)} ${symbol}`,
   ]
+  // One payment is one operation, however often it is redeemed; a client's own key is its own.
+  if (visit.exchange.headerValues('idempotency-key').length === 0) {
+    addedHeaders.push('Idempotency-Key', id)
+  }
   const bytes = body.kind === 'whole' ? body.bytes : body.stream
-  return send(visit, route, { target, body: emptyAsNull(bytes), addedHeaders })
+  // What is paid and will be kept is worth having, even while nobody waits for it.
+  const outlivesClient = route.replay !== null && visit.receipt !== null
+  return send(visit, route, { target, body: emptyAsNull(bytes), addedHeaders, outlivesClient })
 }
 
 function emptyAsNull(body: Buffer | Readable): Buffer | Readable | null {
@@ -45,6 +50,7 @@ async function send(
     readonly target: string
     readonly body: Buffer | Readable | null
     readonly addedHeaders: readonly string[]
+    readonly outlivesClient?: boolean
   },
 ): Promise<UpstreamOutcome> {
   const { exchange, house } = visit
@@ -60,7 +66,7 @@ async function send(
       timeoutMs: route.timeoutMs,
     },
     abort => {
-      watch.stop = exchange.onClientGone(abort)
+      if (request.outlivesClient !== true) watch.stop = exchange.onClientGone(abort)
     },
   )
   watch.stop()

@@ -8,8 +8,16 @@ import type { Exchange, Reply } from './exchange.ts'
 import { forwardFree } from './forward.ts'
 import type { House, Visit } from './house.ts'
 import { circumstancesOf, claimRequest, toPurchase } from './purchase.ts'
-import { answerFailure, badTarget, isTooLong, notListed, paymentRequired } from './refusals.ts'
-import { answerInvalid, answerKnown, sell } from './sell.ts'
+import { answerInvalid, answerKnown } from './redeem.ts'
+import {
+  answerFailure,
+  badTarget,
+  isTooLong,
+  lacksIdentifier,
+  notListed,
+  paymentRequired,
+} from './refusals.ts'
+import { sell } from './sell.ts'
 
 /** Every request walks this way; whatever happens on it, it is answered, delivered and recorded. */
 export async function handleRequest(exchange: Exchange, house: House): Promise<void> {
@@ -42,6 +50,7 @@ async function walk(visit: Visit): Promise<Reply> {
   if (decoded.kind === 'malformed') {
     return problemReply('malformed_payment', { detail: decoded.reason })
   }
+  if (lacksIdentifier(decoded, route)) return problemReply('payment_identifier_required')
   const offers = price.offersAt(visit.startedAt)
   const circumstances = circumstancesOf(visit, route, target.path)
   const check = checkLocally(decoded.presented, offers, circumstances)
@@ -53,7 +62,7 @@ async function walk(visit: Visit): Promise<Reply> {
   if (visit.lease === null) return problemReply('payment_in_progress')
 
   const purchase = await toPurchase(visit, { route, target: target.full, payment, decoded })
-  const known = await recallSettled(purchase)
+  const known = await recallSettled(purchase, check.kind)
   if (known.kind !== 'unclaimed') return answerKnown(purchase, known)
   if (check.kind === 'stale') return paymentRequired(price, visit, target.path, check.reason)
 

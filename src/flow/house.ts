@@ -5,6 +5,7 @@ import type { Ledger } from '../ledger/ledger.ts'
 import type { Budget } from './budget.ts'
 import type { Delivery, Exchange, Reply } from './exchange.ts'
 import type { Lease, Leases } from './leases.ts'
+import type { Room } from './room.ts'
 import type { Route, Snapshot } from './route.ts'
 import type { SettlementWatch } from './settlement-watch.ts'
 
@@ -18,6 +19,8 @@ export interface House {
   readonly settlements: SettlementWatch | null
   /** For signatures that only the chain can check. */
   readonly unrecoveredBudget: Budget
+  /** For responses that are being gathered, to be given again. */
+  readonly replayRoom: Room
   readonly clock: Clock
   /** Ends a visit and records it, whatever its end was. */
   close(visit: Visit, reply: Reply, delivery: Delivery): Promise<void>

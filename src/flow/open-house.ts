@@ -6,6 +6,7 @@ import type { Force } from './force.ts'
 import type { House } from './house.ts'
 import { createLeases } from './leases.ts'
 import { toRequestFinished } from './record.ts'
+import { createRoom } from './room.ts'
 import type { SettlementWatch } from './settlement-watch.ts'
 
 export interface HouseParts {
@@ -22,6 +23,9 @@ export interface HouseParts {
 /** Verifications a second that we spend on signatures which only the chain can check. */
 const UNRECOVERED_BUDGET = { perSecond: 10, burst: 20 }
 
+/** Responses that would take more than this together are not kept. */
+const REPLAY_BYTES_MAX = 64 * 1024 ** 2
+
 export function openHouse(parts: HouseParts): House {
   const { force, ledger, observer, clock, claimLeftOpen } = parts
   return {
@@ -31,6 +35,7 @@ export function openHouse(parts: HouseParts): House {
     settlements: parts.settlements ?? null,
     leases: createLeases(),
     unrecoveredBudget: createBudget(clock, UNRECOVERED_BUDGET),
+    replayRoom: createRoom(REPLAY_BYTES_MAX),
     open(exchange) {
       const { value, leave } = force.enter()
       const { config, snapshot } = value

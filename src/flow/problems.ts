@@ -28,6 +28,11 @@ export const PROBLEMS = {
     title: 'The payment header is not one strict payload.',
     cure: 'Send one PAYMENT-SIGNATURE (or X-PAYMENT) header with base64 of one JSON payload.',
   },
+  payment_identifier_required: {
+    status: 400,
+    title: 'Payments for this route must carry an identifier.',
+    cure: 'Add an id to the extension payment-identifier of the payload. Nothing was charged.',
+  },
   no_such_route: {
     status: 404,
     title: 'No route of this gateway matches the path.',
@@ -58,6 +63,11 @@ export const PROBLEMS = {
     status: 409,
     title: 'This payment belongs to another request.',
     cure: 'Send it with the request it was first used for, or sign a new payment.',
+  },
+  payment_identifier_reused: {
+    status: 409,
+    title: 'This payment identifier belongs to another request.',
+    cure: 'Use a new identifier for a new request. Nothing was charged by this one.',
   },
   body_too_large: {
     status: 413,

@@ -1,6 +1,7 @@
-import type { Fingerprint, Payment } from '../core/payment.ts'
+import type { AtomicAmount } from '../core/amount.ts'
+import type { Fingerprint, Payment, PaymentKey, Receipt } from '../core/payment.ts'
 import { unixMs } from '../core/time.ts'
-import type { ClaimRequest } from '../ledger/ledger.ts'
+import type { ClaimRequest, RecallRequest } from '../ledger/ledger.ts'
 import type { X402Version } from '../x402/decode-payment.ts'
 import type { ReadBody } from './exchange.ts'
 import { fingerprintRequest } from './fingerprint.ts'
@@ -18,6 +19,14 @@ export interface Purchase {
   readonly version: X402Version
   readonly body: ReadBody
   readonly fingerprint: Fingerprint
+}
+
+/** What the upstream hears of a payment: of the one that was settled, if it was another one. */
+export interface Bought {
+  readonly key: PaymentKey
+  readonly amount: AtomicAmount
+  readonly decimals: number
+  readonly symbol: string
 }
 
 /**
@@ -71,17 +80,46 @@ export function circumstancesOf(
   }
 }
 
-/** What the ledger has to know to tell whether a payment was claimed before. */
-export function recallRequest({
-  visit,
-  route,
-  payment,
-  fingerprint,
-}: Purchase): Pick<ClaimRequest, 'key' | 'fingerprint' | 'heldUntil' | 'redeemableMs'> {
+/** Without the query. */
+export function pathOf({ target }: Purchase): string {
+  return target.split('?', 1)[0] ?? target
+}
+
+export function boughtBy({ key, offer }: Payment): Bought {
+  const { amount, decimals, symbol } = offer
+  return { key, amount, decimals, symbol }
+}
+
+/** What was taken, where a payment is redeemed: the price may be another by now. */
+export function boughtEarlier(
+  { visit, payment }: Purchase,
+  settled: { readonly key: PaymentKey; readonly asset: string; readonly receipt: Receipt },
+): Bought {
+  const { key, asset, receipt } = settled
+  const { amount, network } = receipt
+  if (key === payment.key) return { ...boughtBy(payment), amount }
+  const { assets = [] } = visit.config.networks.find(({ id }) => id === network) ?? {}
+  const token = assets.find(({ address }) => address.toLowerCase() === asset.toLowerCase())
+  const { decimals, symbol } = token ?? { decimals: 0, symbol: asset }
+  return { key, amount, decimals, symbol }
+}
+
+/**
+ * What the ledger has to know to tell whether a payment was claimed before. Its identifier counts
+ * only where nobody but the payer can have made the payment, and lately: an old one may have been
+ * seen by anybody, on the chain.
+ */
+export function recallRequest(
+  { visit, route, payment, fingerprint }: Purchase,
+  check: 'passed' | 'stale',
+): RecallRequest {
   const workMsMax = route.timeoutMs + visit.snapshot.settleMsMax
   const heldUntil = unixMs(visit.house.clock() + workMsMax + HOLD_MARGIN_MS)
   const { redeemableMs } = visit.config.store
-  return { key: payment.key, fingerprint, heldUntil, redeemableMs }
+  const { key, payer } = payment
+  const isPayers = check === 'passed' && payment.signature === 'recovered'
+  const identifier = isPayers ? payment.identifier : null
+  return { key, payer, identifier, fingerprint, heldUntil, redeemableMs }
 }
 
 /** Made where it is used: what is held is held from then on, and verifying takes its time. */
@@ -89,7 +127,8 @@ export function claimRequest(purchase: Purchase): ClaimRequest {
   const { route, payment } = purchase
   const { requirements, amount } = payment.offer
   return {
-    ...recallRequest(purchase),
+    ...recallRequest(purchase, 'passed'),
+    identifier: payment.identifier,
     route: route.key,
     payer: payment.payer,
     network: requirements.network,

@@ -29,7 +29,7 @@ function paymentOf(
   const { offer } = payment
   return {
     payment: {
-      id: paymentId(payment),
+      id: paymentId(payment.key),
       network: offer.requirements.network,
       asset: offer.symbol,
       amount: offer.amount,

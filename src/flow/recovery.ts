@@ -51,10 +51,12 @@ export function attemptMsMax(config: GatewayConfig): number {
 const UPKEEP_MS = 60_000
 /** Rows that one call removes: a claim waits no longer than that takes. */
 const PRUNE_ROWS_MAX = 500
+/** They are longer than rows. */
+const PRUNE_RESPONSES_MAX = 50
 const PRUNE_AGAIN_MS = 1_000
 
 interface UpkeepParts {
-  readonly ledger: Pick<Ledger, 'releaseAbandoned' | 'prune'>
+  readonly ledger: Pick<Ledger, 'releaseAbandoned' | 'prune' | 'pruneResponses'>
   readonly clock: Clock
   readonly observer: Pick<GatewayObserver, 'errorReported'>
   retentionMs(): number
@@ -67,7 +69,9 @@ export async function keepUp(parts: UpkeepParts): Promise<number> {
     await ledger.releaseAbandoned()
     const olderThan = unixMs(clock() - parts.retentionMs())
     const removed = await ledger.prune({ olderThan, limit: PRUNE_ROWS_MAX })
-    return removed < PRUNE_ROWS_MAX ? UPKEEP_MS : PRUNE_AGAIN_MS
+    const forgotten = await ledger.pruneResponses({ limit: PRUNE_RESPONSES_MAX })
+    const isDone = removed < PRUNE_ROWS_MAX && forgotten < PRUNE_RESPONSES_MAX
+    return isDone ? UPKEEP_MS : PRUNE_AGAIN_MS
   } catch (error) {
     observer.errorReported({ error, requestId: null })
     return UPKEEP_MS

@@ -6,10 +6,11 @@ import {
 } from '../errors.ts'
 import type { AmbiguousTarget } from '../routing/request-target.ts'
 import { NOT_PAID } from '../x402/challenge.ts'
+import type { DecodedPayment } from '../x402/decode-payment.ts'
 import { problemReply } from './answers.ts'
 import type { Reply } from './exchange.ts'
 import type { Visit } from './house.ts'
-import type { RouteMatch, RoutePrice } from './route.ts'
+import type { Route, RouteMatch, RoutePrice } from './route.ts'
 
 export function badTarget(reason: AmbiguousTarget): Reply {
   const code = reason === 'too-long' ? 'target_too_long' : 'bad_request_target'
@@ -23,6 +24,14 @@ export function isTooLong(bodyLength: number | null, { config }: Visit): boolean
 export function notListed(match: Exclude<RouteMatch, { kind: 'route' }>): Reply {
   if (match.kind === 'no-such-route') return problemReply('no_such_route')
   return problemReply('method_not_allowed', { headers: ['Allow', match.allow.join(', ')] })
+}
+
+/** Version 1 has no extensions: it cannot be asked for one. */
+export function lacksIdentifier(
+  { version, presented }: Extract<DecodedPayment, { kind: 'payment' }>,
+  route: Route,
+): boolean {
+  return route.identifierRequired && version === 2 && presented.identifier === null
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { SettleMode } from '../config/gateway-config.ts'
+import type { ReplayConfig, SettleMode } from '../config/gateway-config.ts'
 import type { Offer } from '../core/payment.ts'
 import type { UnixMs } from '../core/time.ts'
 import type { Upstream } from '../upstream/upstream.ts'
@@ -17,6 +17,9 @@ export interface Route {
   /** Until the upstream's head must have arrived. */
   readonly timeoutMs: number
   readonly cors: RouteCors | null
+  readonly replay: ReplayConfig | null
+  /** Whether a v2 payment must carry an identifier of its client. */
+  readonly identifierRequired: boolean
 }
 
 export type RoutePrice =

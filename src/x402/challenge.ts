@@ -1,5 +1,6 @@
 import type { Offer, ResourceInfo } from '../core/payment.ts'
 import { asciiJson } from './base64.ts'
+import { declareIdentifier } from './payment-identifier.ts'
 
 /** What a 402 says, ready to be written. */
 export interface ChallengeAnswer {
@@ -51,14 +52,21 @@ export type ChallengeCache = Map<string, ChallengeAnswer>
 const ANSWERS_KEPT_MAX = 2048
 const CACHED_URL_CHARACTERS_MAX = 512
 
-/** @param cache Shared by the routes of one snapshot; `route` tells them apart in it. */
+export interface ChallengedRoute {
+  readonly key: string
+  /** Shared by the routes of one snapshot; the key tells them apart in it. */
+  readonly cache: ChallengeCache
+  /** Whether a payment must carry an identifier. */
+  readonly identifierRequired: boolean
+}
+
 export function createChallenge(
-  route: { readonly key: string; readonly cache: ChallengeCache },
+  route: ChallengedRoute,
   offers: readonly Offer[],
   resource: Omit<ResourceInfo, 'url'>,
 ): Challenge {
   const v1 = createTemplate(challengeV1(offers, resource))
-  const v2 = createTemplate(challengeV2(offers, resource))
+  const v2 = createTemplate(challengeV2(offers, resource, route.identifierRequired))
   const { cache } = route
   const build = (resourceUrl: string, error: string): ChallengeAnswer => ({
     body: Buffer.from(v1(resourceUrl, error)),
@@ -104,12 +112,17 @@ function challengeV1(offers: readonly Offer[], resource: Omit<ResourceInfo, 'url
 }
 
 /** x402 specification v2, PaymentRequired. */
-function challengeV2(offers: readonly Offer[], resource: Omit<ResourceInfo, 'url'>): unknown {
+function challengeV2(
+  offers: readonly Offer[],
+  resource: Omit<ResourceInfo, 'url'>,
+  identifierRequired: boolean,
+): unknown {
   return {
     x402Version: 2,
     error: ERROR_MARK,
     resource: { url: URL_MARK, ...resource },
     accepts: offers.map(offer => offer.requirements),
+    extensions: declareIdentifier(identifierRequired),
   }
 }
 

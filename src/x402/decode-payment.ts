@@ -1,5 +1,6 @@
 import type { PaymentPayload } from '../core/payment.ts'
 import { decodeBase64Text } from './base64.ts'
+import { readIdentifier, withoutIdentifier } from './payment-identifier.ts'
 import { parseStrictJson } from './strict-json.ts'
 import { paymentPayloadV1, paymentPayloadV2 } from './wire.ts'
 
@@ -14,7 +15,10 @@ export interface PresentedPayment {
   /** The offer as the client read it; v1 does not repeat it. */
   readonly accepted: PaymentPayload['accepted'] | null
   readonly payload: Readonly<Record<string, unknown>>
+  /** Those that concern the facilitator. */
   readonly extensions: PaymentPayload['extensions']
+  /** The client's own name for what it buys; null when it gave none, as v1 cannot. */
+  readonly identifier: string | null
 }
 
 export type MalformedReason =
@@ -27,6 +31,7 @@ export type MalformedReason =
   | 'unknown-version'
   | 'v1-payload-in-v2-header'
   | 'wrong-shape'
+  | 'bad-payment-identifier'
 
 export type DecodedPayment =
   | { readonly kind: 'absent' }
@@ -88,6 +93,7 @@ function readV1(value: unknown): DecodedPayment {
     accepted: null,
     payload,
     extensions: undefined,
+    identifier: null,
   }
   return { kind: 'payment', presented, version: 1 }
 }
@@ -95,9 +101,13 @@ function readV1(value: unknown): DecodedPayment {
 function readV2(value: unknown): DecodedPayment {
   const parsed = paymentPayloadV2.safeParse(value)
   if (!parsed.success) return malformed('wrong-shape')
-  const { accepted, payload, extensions } = parsed.data
+  const { accepted, payload } = parsed.data
   const { scheme, network } = accepted
-  const presented = { scheme, network, accepted, payload, extensions }
+  const read = readIdentifier(parsed.data.extensions)
+  if (read.kind === 'malformed') return malformed('bad-payment-identifier')
+  const identifier = read.kind === 'identifier' ? read.id : null
+  const extensions = withoutIdentifier(parsed.data.extensions)
+  const presented = { scheme, network, accepted, payload, extensions, identifier }
   return { kind: 'payment', presented, version: 2 }
 }
 

@@ -175,6 +175,7 @@ function toPayment(
       payload: transfer.payload,
       extensions: presented.extensions,
     },
+    identifier: presented.identifier,
     validBefore: Number(transfer.validBefore > FAR_FUTURE ? FAR_FUTURE : transfer.validBefore),
     signature: signer === transfer.payer ? 'recovered' : 'not-recovered',
   }

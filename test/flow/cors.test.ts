@@ -4,6 +4,8 @@ import type { Exchange, Reply } from '../../src/flow/exchange.ts'
 import type { Visit } from '../../src/flow/house.ts'
 import type { Route, RouteCors, RouteMatch, Snapshot } from '../../src/flow/route.ts'
 
+const EXPOSED = 'PAYMENT-REQUIRED, PAYMENT-RESPONSE, X-PAYMENT-RESPONSE, Farebox-Replayed'
+
 const anybody: RouteCors = { anyOrigin: true, allows: () => true }
 const shop: RouteCors = { anyOrigin: false, allows: origin => origin === 'https://shop.example' }
 
@@ -110,7 +112,7 @@ describe('a reply', () => {
     expect(pairs(replyTo(anybody, 'https://shop.example'))).toEqual([
       ['content-type', 'application/json'],
       ['access-control-allow-origin', '*'],
-      ['access-control-expose-headers', 'PAYMENT-REQUIRED, PAYMENT-RESPONSE, X-PAYMENT-RESPONSE'],
+      ['access-control-expose-headers', EXPOSED],
     ])
   })
 

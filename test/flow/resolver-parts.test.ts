@@ -124,18 +124,22 @@ describe('upkeep', () => {
   test('frees what was abandoned, forgets what is old, and soon goes on when there is more', async () => {
     const asked: unknown[] = []
     let removed = 500
+    let forgotten = 0
     const ledger = {
       releaseAbandoned: async () => asked.push('abandoned'),
       prune: async (ask: { readonly olderThan: number; readonly limit: number }) => {
         asked.push(ask)
         return removed
       },
+      pruneResponses: async () => forgotten,
     }
     const parts = { ledger, clock, observer: quiet, retentionMs: () => 900_000 }
     expect(await keepUp(parts)).toBeLessThan(5_000)
     expect(asked).toEqual(['abandoned', { olderThan: 100_000, limit: 500 }])
     removed = 499
     expect(await keepUp(parts)).toBeGreaterThanOrEqual(60_000)
+    forgotten = 50
+    expect(await keepUp(parts)).toBeLessThan(5_000)
   })
 
   test('that the store refuses is reported, and tried again', async () => {
@@ -143,6 +147,7 @@ describe('upkeep', () => {
     const ledger = {
       releaseAbandoned: () => Promise.reject(error),
       prune: () => Promise.reject(error),
+      pruneResponses: () => Promise.reject(error),
     }
     const errors: ErrorReported[] = []
     const observer = { errorReported: (event: ErrorReported) => void errors.push(event) }

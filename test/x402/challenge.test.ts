@@ -1,4 +1,5 @@
 import { PaymentRequiredV1Schema, PaymentRequiredV2Schema } from '@x402/core/schemas'
+import { declarePaymentIdentifierExtension } from '@x402/extensions/payment-identifier'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { ChainIdToNetwork, PaymentRequirementsSchema } from 'x402/types'
@@ -25,7 +26,11 @@ function challengeOf(
   resource: { description?: string; mimeType?: string } = {},
   cache: ChallengeCache = new Map(),
 ) {
-  return createChallenge({ key: 'GET /v1/weather/{city}', cache }, offers, resource)
+  return createChallenge(
+    { key: 'GET /v1/weather/{city}', cache, identifierRequired: false },
+    offers,
+    resource,
+  )
 }
 
 /** Both objects of an answer, as their readers get them. */
@@ -70,6 +75,7 @@ describe('what official clients read', () => {
       error: 'payment_required',
       resource: { url: URL_OF_ROUTE, ...resource },
       accepts: offers.map(({ requirements }) => requirements),
+      extensions: { 'payment-identifier': declarePaymentIdentifierExtension(false) },
     })
   })
 
@@ -147,8 +153,12 @@ describe('the cache', () => {
 
   test('tells routes and errors apart', () => {
     const cache: ChallengeCache = new Map()
-    const cheap = createChallenge({ key: 'GET /a', cache }, offers, {})
-    const dear = createChallenge({ key: 'GET /b', cache }, [createOffer({ amount: '9' })], {})
+    const cheap = createChallenge({ key: 'GET /a', cache, identifierRequired: false }, offers, {})
+    const dear = createChallenge(
+      { key: 'GET /b', cache, identifierRequired: false },
+      [createOffer({ amount: '9' })],
+      {},
+    )
     cheap.answer(URL_OF_ROUTE, NOT_PAID)
     expect(read(dear.answer(URL_OF_ROUTE, NOT_PAID)).v2.accepts[0].amount).toBe('9')
     expect(read(cheap.answer(URL_OF_ROUTE, 'insufficient_funds')).v2.error).toBe(

@@ -11,9 +11,13 @@ import { createOffer, createPermit2Offer } from './payments.ts'
 
 /** A seller that answers with our challenge and keeps the headers that come back. */
 function seller(offers: readonly Offer[]) {
-  const challenge = createChallenge({ key: 'GET /', cache: new Map() }, offers, {
-    description: 'Wetter für Zürich ☀',
-  })
+  const challenge = createChallenge(
+    { key: 'GET /', cache: new Map(), identifierRequired: false },
+    offers,
+    {
+      description: 'Wetter für Zürich ☀',
+    },
+  )
   const paid: Headers[] = []
   const fetch = async (
     input: Parameters<typeof globalThis.fetch>[0],

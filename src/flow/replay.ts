@@ -1,0 +1,98 @@
+import { createHash } from 'node:crypto'
+import { unixMs } from '../core/time.ts'
+import type { ClaimId, KnownClaim, StoredResponse } from '../ledger/ledger.ts'
+import type { UpstreamOutcome } from '../upstream/upstream.ts'
+import { problemReply } from './answers.ts'
+import { BodyCopy } from './body-copy.ts'
+import type { Exchange, Reply } from './exchange.ts'
+import { KeptBody, StoredBody } from './kept-body.ts'
+import type { Purchase } from './purchase.ts'
+import { withReceipt } from './receipts.ts'
+
+type UpstreamResponse = Extract<UpstreamOutcome, { kind: 'response' }>
+
+/** How long an upstream is read on after its client has left. */
+const READ_ON_MS_MAX = 30_000
+
+/** Tells a client that it gets what was made for an earlier request. */
+const REPLAYED = ['Farebox-Replayed', 'true']
+
+/** Gathers a paid response on its way to the client. Null where it cannot be given again. */
+export function keepForReplay(
+  { visit, route }: Purchase,
+  id: ClaimId,
+  { status, headers, body }: UpstreamResponse,
+): KeptBody | null {
+  const { replay } = route
+  const length = lengthOf(headers)
+  const variant = variantOf(visit.exchange, headers)
+  if (replay === null || variant === null || (length ?? 0) > replay.bytesMax) return null
+  const { house } = visit
+  return new KeptBody(body, {
+    copy: new BodyCopy(house.replayRoom, replay.bytesMax),
+    length: visit.exchange.method === 'HEAD' ? null : length,
+    readOnMsMax: READ_ON_MS_MAX,
+    async keep(bytes, trailers) {
+      const until = unixMs(house.clock() + replay.forMs)
+      const response: StoredResponse = { status, headers, body: bytes, trailers, variant }
+      await house.ledger
+        .keepResponse(id, response, until)
+        .catch((error: unknown) => house.reportError(error, visit))
+    },
+  })
+}
+
+/** Gives a response again, with the receipt of the payment that bought it. */
+export function replay(purchase: Purchase, known: Extract<KnownClaim, { kind: 'stored' }>): Reply {
+  const { id, receipt, response } = known
+  const { visit } = purchase
+  const { status, headers, body, trailers, variant } = response
+  visit.receipt = receipt
+  if (variantOf(visit.exchange, headers) !== variant) {
+    return withReceipt(problemReply('payment_already_used'), purchase, receipt)
+  }
+  const stored = new StoredBody(body, trailers)
+  const reply = { status, headers: [...headers, ...REPLAYED], body: stored, outcome: 'replayed' }
+  return {
+    ...withReceipt(reply, purchase, receipt),
+    async afterDelivery(delivery) {
+      if (id === null || delivery !== 'delivered') return
+      // Two may get it at once, and then one of them says so first.
+      await visit.house.ledger.markDelivered(id).catch((error: unknown) => {
+        if (!isTransition(error)) throw error
+      })
+    },
+  }
+}
+
+function lengthOf(headers: readonly string[]): number | null {
+  const [length] = valuesOf(headers, 'content-length')
+  return length === undefined ? null : Number(length)
+}
+
+/**
+ * Digest of what the response may depend on beyond the fingerprint: who the client said it is, and
+ * whatever the upstream names in Vary (RFC 9110 section 12.5.5). A payment's signature is public
+ * once it is on the chain, so that it alone must not open what was made for a session. Null: the
+ * response is good for this request only.
+ */
+function variantOf(exchange: Exchange, headers: readonly string[]): string | null {
+  const named = valuesOf(headers, 'vary')
+    .flatMap(value => value.split(','))
+    .map(name => name.trim().toLowerCase())
+    .filter(name => name !== '')
+  if (named.includes('*')) return null
+  const names = [...new Set(['authorization', 'cookie', ...named])].sort()
+  const said = names.map(name => [name, exchange.headerValues(name)])
+  return createHash('sha256').update(JSON.stringify(said)).digest('base64url')
+}
+
+function valuesOf(headers: readonly string[], name: string): string[] {
+  return headers.filter(
+    (_value, index) => index % 2 === 1 && headers[index - 1]?.toLowerCase() === name,
+  )
+}
+
+function isTransition(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ledger_transition'
+}
