@@ -70,14 +70,14 @@ export async function redeem(
 }
 
 /** What was paid for. Whoever does not get the whole of it can have it again. */
-export function paidReply(
+export async function paidReply(
   purchase: Purchase,
   id: ClaimId,
   response: Extract<UpstreamOutcome, { kind: 'response' }>,
-): Reply {
+): Promise<Reply> {
   const { ledger } = purchase.visit.house
   const { status, headers } = response
-  const kept = keepForReplay(purchase, id, response)
+  const kept = await keepForReplay(purchase, id, response)
   const body = kept ?? response.body
   return {
     ...withReceipt({ status, headers, body, outcome: 'paid' }, purchase, purchase.visit.receipt),

@@ -17,29 +17,34 @@ const READ_ON_MS_MAX = 30_000
 /** Tells a client that it gets what was made for an earlier request. */
 const REPLAYED = ['Farebox-Replayed', 'true']
 
-/** Gathers a paid response on its way to the client. Null where it cannot be given again. */
-export function keepForReplay(
+/**
+ * Gathers a paid response on its way to the client. Null where nothing is to be gathered: it cannot
+ * be given again, or has no body and is kept already, because its head is all of it.
+ */
+export async function keepForReplay(
   { visit, route }: Purchase,
   id: ClaimId,
   { status, headers, body }: UpstreamResponse,
-): KeptBody | null {
+): Promise<KeptBody | null> {
   const { replay } = route
   const length = lengthOf(headers)
   const variant = variantOf(visit.exchange, headers)
-  if (replay === null || variant === null || (length ?? 0) > replay.bytesMax) return null
-  const { house } = visit
-  return new KeptBody(body, {
-    copy: new BodyCopy(house.replayRoom, replay.bytesMax),
-    length: visit.exchange.method === 'HEAD' ? null : length,
-    readOnMsMax: READ_ON_MS_MAX,
-    async keep(bytes, trailers) {
-      const until = unixMs(house.clock() + replay.forMs)
-      const response: StoredResponse = { status, headers, body: bytes, trailers, variant }
-      await house.ledger
-        .keepResponse(id, response, until)
-        .catch((error: unknown) => house.reportError(error, visit))
-    },
-  })
+  const isTooLong = visit.exchange.method !== 'HEAD' && (length ?? 0) > (replay?.bytesMax ?? 0)
+  if (replay === null || variant === null || isTooLong) return null
+  const { house, exchange } = visit
+  const keep = async (bytes: Buffer, trailers: readonly string[]): Promise<void> => {
+    const until = unixMs(house.clock() + replay.forMs)
+    const response: StoredResponse = { status, headers, body: bytes, trailers, variant }
+    await house.ledger
+      .keepResponse(id, response, until)
+      .catch((error: unknown) => house.reportError(error, visit))
+  }
+  if (exchange.method === 'HEAD' || length === 0 || status === 204 || status === 304) {
+    await keep(Buffer.alloc(0), [])
+    return null
+  }
+  const copy = new BodyCopy(house.replayRoom, replay.bytesMax)
+  return new KeptBody(body, { copy, length, keep, readOnMsMax: READ_ON_MS_MAX })
 }
 
 /** Gives a response again, with the receipt of the payment that bought it. */
@@ -47,10 +52,10 @@ export function replay(purchase: Purchase, known: Extract<KnownClaim, { kind: 's
   const { id, receipt, response } = known
   const { visit } = purchase
   const { status, headers, body, trailers, variant } = response
-  visit.receipt = receipt
   if (variantOf(visit.exchange, headers) !== variant) {
-    return withReceipt(problemReply('payment_already_used'), purchase, receipt)
+    return problemReply('payment_for_other_request')
   }
+  visit.receipt = receipt
   const stored = new StoredBody(body, trailers)
   const reply = { status, headers: [...headers, ...REPLAYED], body: stored, outcome: 'replayed' }
   return {

@@ -32,7 +32,7 @@ async function forwardThenSettle(purchase: Purchase, id: ClaimId): Promise<Reply
     }
     await ledger.markSettling(id)
     const settlement = await settle(purchase, id)
-    if (settlement.kind === 'settled') return paidReply(purchase, id, outcome)
+    if (settlement.kind === 'settled') return await paidReply(purchase, id, outcome)
     body.cancel()
     return unpaidReply(purchase, settlement)
   } catch (error) {

@@ -164,7 +164,7 @@ export function stateOf(row: Row): ClaimState {
   return text(row, 'state') as ClaimState // the table's CHECK allows nothing else
 }
 
-function text(row: Row, column: string): string {
+export function text(row: Row, column: string): string {
   const value = row[column]
   if (typeof value !== 'string') throw new Error(`Column "${column}" holds no text.`)
   return value

@@ -13,7 +13,7 @@ const row: LedgerRow = {
   ...{ network: 'eip155:2366', asset: '0x7aB6f3ed87C42eF0aDb67Ed95090f8bF5240149e' },
   ...{ amount: atomicAmount(1000n), validBefore: 1_800_000_060, payload: '{}', requirements: '{}' },
   ...{ state: 'settled', transaction: '0xab', detail: null },
-  ...{ createdAt: at, updatedAt: at, settledAt: at, deliveredAt: null },
+  ...{ createdAt: at, updatedAt: at, settledAt: at, deliveredAt: null, identifier: null },
 }
 
 test('a row links to its transaction where the explorer of its network is known', () => {

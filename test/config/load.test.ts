@@ -88,6 +88,22 @@ describe('what the operator may write', () => {
     })
   })
 
+  it('keeps responses as it is told, and takes an identifier as the route says', () => {
+    const routes =
+      'routes: {/a: {price: $1, replay: {}}, /b: {price: $1, replay: {for: 24h}}, /c: $1}'
+    const read = (top: string) => accepted(`${HEAD}${top}${routes}`).routes
+    expect(read('').map(({ replay }) => replay)).toEqual([
+      { forMs: 600_000, bytesMax: 1024 ** 2 },
+      { forMs: 86_400_000, bytesMax: 1024 ** 2 },
+      null,
+    ])
+    expect(read('').map(route => route.identifierRequired)).toEqual([false, false, false])
+    const strict = 'paymentIdentifier: required\n'
+    expect(read(strict).map(route => route.identifierRequired)).toEqual([true, true, true])
+    const lax = `routes: {/a: {price: $1, paymentIdentifier: optional}}`
+    expect(accepted(HEAD + strict + lax).routes[0]?.identifierRequired).toBe(false)
+  })
+
   it('knows a network by name, v1 name and CAIP-2 id alike', () => {
     const offers = ['base', 'eip155:8453'].map(
       name =>

@@ -35,6 +35,27 @@ describe('places', () => {
     )
   })
 
+  it('wants a price where something is said of retries', () => {
+    const text = `${HEAD}routes:\n  /a: {price: free, replay: {}, paymentIdentifier: required}\n`
+    expect(brief(problemsOf(text))).toEqual([
+      '7:21 routes."/a".replay: has no meaning on a free route',
+      '7:33 routes."/a".paymentIdentifier: has no meaning on a free route',
+    ])
+  })
+
+  it('bounds what is kept of responses', () => {
+    const replays = ['{for: 25h}', '{maxBytes: 17MiB}', '{maxBytes: 0B}', '{size: 1B}']
+    const text = replays.map((replay, at) => `  /${at}: {price: $1, replay: ${replay}}\n`).join('')
+    expect(problemsOf(`${HEAD}routes:\n${text}`).map(({ message }) => message)).toEqual([
+      ...[
+        '"25h" is too long',
+        '"17MiB" is too large',
+        '"0B" is too small',
+        'is not a key that farebox knows here',
+      ],
+    ])
+  })
+
   it('quotes keys that are not plain names', () => {
     expect(formatPath(['routes', 'GET /a "b"', 'accepts', 0, 'payTo'])).toBe(
       'routes."GET /a \\"b\\"".accepts[0].payTo',

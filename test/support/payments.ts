@@ -120,3 +120,10 @@ export function readRows(
   database.close()
   return rows as ReturnType<typeof readRows> // the columns that were asked for
 }
+
+/** The same payment with an identifier of its client. */
+export function withIdentifier(payment: string, id: unknown): string {
+  const object = JSON.parse(Buffer.from(payment, 'base64').toString())
+  const extensions = { 'payment-identifier': { info: { required: false, id } } }
+  return encodePayment({ ...object, extensions })
+}

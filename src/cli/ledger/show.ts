@@ -22,6 +22,7 @@ export async function showRow(
   for await (const row of rowsNamed(ledger, wanted)) {
     const shown = {
       ...toEntry(row, config.networks),
+      identifier: row.identifier,
       requirements: withoutSignatures(row.requirements),
       ...(payload ? { payload: withoutSignatures(row.payload) } : {}),
     }
