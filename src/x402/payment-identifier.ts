@@ -55,6 +55,17 @@ export function readIdentifier(
   return id === undefined ? { kind: 'none' } : { kind: 'identifier', id }
 }
 
+/** Does for a payer what a challenge asks: echoes its extensions, with `id` where one is wanted. */
+export function answerDeclaration(
+  extensions: Readonly<Record<string, unknown>>,
+  id: string,
+): Readonly<Record<string, unknown>> {
+  const declared = extensions[PAYMENT_IDENTIFIER]
+  if (!echoed.safeParse(declared).success) return extensions
+  const { info, ...rest } = declared as { info: object } // just checked
+  return { ...extensions, [PAYMENT_IDENTIFIER]: { ...rest, info: { ...info, id } } }
+}
+
 /**
  * What goes on to a facilitator, which must not answer for an identifier that we answer for: after
  * a payment that was released, it would take the next one for the same.

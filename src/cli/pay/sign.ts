@@ -1,6 +1,8 @@
+import { randomUUID } from 'node:crypto'
 import { type x402Client as Client, x402Client, x402HTTPClient } from '@x402/core/client'
 import { registerExactEvmScheme } from '@x402/evm/exact/client'
 import type { PrivateKeyAccount } from 'viem/accounts'
+import { answerDeclaration } from '../../x402/payment-identifier.ts'
 import { EXIT_FAILED } from '../exit-code.ts'
 import { type Failed, failed } from '../failure.ts'
 import { foreignText } from '../foreign-text.ts'
@@ -39,7 +41,12 @@ export async function signPayment(
       },
     ],
   })
-  const single = { ...challenge.written, accepts: [offer.written] }
+  const { extensions } = challenge.written
+  const single = {
+    ...challenge.written,
+    accepts: [offer.written],
+    ...(isObject(extensions) ? { extensions: answerDeclaration(extensions, randomUUID()) } : {}),
+  }
   try {
     const payload = await client.createPaymentPayload(
       single as unknown as ClientChallenge, // decodeChallenge checked the members that it reads
@@ -57,6 +64,10 @@ export async function signPayment(
       exitCode: EXIT_FAILED,
     })
   }
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 type ChallengeNetwork = ClientChallenge['accepts'][number]['network']

@@ -3,6 +3,7 @@ import { decodeChallenge } from '../../../src/cli/pay/challenge.ts'
 import type { ChosenOffer } from '../../../src/cli/pay/choose-offer.ts'
 import { signPayment } from '../../../src/cli/pay/sign.ts'
 import { atomicAmount } from '../../../src/core/amount.ts'
+import { declareIdentifier, readIdentifier } from '../../../src/x402/payment-identifier.ts'
 import { buyer } from '../../support/accounts.ts'
 import { base64 } from '../seller.ts'
 
@@ -17,12 +18,13 @@ const offer = {
 }
 
 /** Signs the second of two offers with a limit in atomic units. */
-async function sign(written: Record<string, unknown>, limit: bigint) {
+async function sign(written: Record<string, unknown>, limit: bigint, extensions?: unknown) {
   const dearer = { ...offer, amount: '999999' }
   const header = base64({
     x402Version: 2,
     resource: { url: 'http://a' },
     accepts: [dearer, written],
+    ...(extensions === undefined ? {} : { extensions }),
   })
   const decoded = decodeChallenge({ header, body: '' })
   const second = decoded.kind === 'challenge' ? decoded.challenge.offers[1] : undefined
@@ -44,6 +46,23 @@ test('the chosen offer is signed, and no other', async () => {
     ...{ from: buyer.address, to: offer.payTo, value: '1000' },
   })
 })
+
+test('a payment names what it buys where the seller can tell a retry by it', async () => {
+  const declared = { ...declareIdentifier(true), other: { info: {} } }
+  const signed = await sign(offer, 1000n, declared)
+  if (signed.kind !== 'signed') throw new Error(signed.failure.message)
+  const header = signed.headers['PAYMENT-SIGNATURE'] ?? ''
+  const { extensions } = JSON.parse(Buffer.from(header, 'base64').toString())
+  expect(readIdentifier(extensions)).toMatchObject({ kind: 'identifier' })
+  expect(extensions.other).toEqual({ info: {} })
+})
+
+test.each([[[]], ['x'], [{ 'payment-identifier': 7 }]])(
+  'extensions of %j are no hindrance',
+  async odd => {
+    expect(await sign(offer, 1000n, odd)).toMatchObject({ kind: 'signed' })
+  },
+)
 
 test('an offer above the limit is not signed even when it was chosen by mistake', async () => {
   expect(await sign(offer, 999n)).toMatchObject({
