@@ -48,22 +48,37 @@ export async function keepForReplay(
 }
 
 /** Gives a response again, with the receipt of the payment that bought it. */
-export function replay(purchase: Purchase, known: Extract<KnownClaim, { kind: 'stored' }>): Reply {
-  const { id, receipt, response } = known
+export async function replay(
+  purchase: Purchase,
+  known: Extract<KnownClaim, { kind: 'stored' }>,
+): Promise<Reply> {
+  const { id, receipt, key, response, bodyBytes } = known
   const { visit } = purchase
-  const { status, headers, body, trailers, variant } = response
+  const { ledger, replayRoom } = visit.house
+  const { status, headers, trailers, variant } = response
   if (variantOf(visit.exchange, headers) !== variant) {
     return problemReply('payment_for_other_request')
   }
   visit.receipt = receipt
+  // Soon there is room again; and what is over meanwhile is answered for as without replay then.
+  if (!replayRoom.take(bodyBytes)) return problemReply('payment_in_progress')
+  const body = await ledger.readBody(key).catch((error: unknown) => {
+    replayRoom.giveBack(bodyBytes)
+    throw error
+  })
+  if (body === null) {
+    replayRoom.giveBack(bodyBytes)
+    return problemReply('payment_in_progress')
+  }
   const stored = new StoredBody(body, trailers)
   const reply = { status, headers: [...headers, ...REPLAYED], body: stored, outcome: 'replayed' }
   return {
     ...withReceipt(reply, purchase, receipt),
     async afterDelivery(delivery) {
+      replayRoom.giveBack(bodyBytes)
       if (id === null || delivery !== 'delivered') return
       // Two may get it at once, and then one of them says so first.
-      await visit.house.ledger.markDelivered(id).catch((error: unknown) => {
+      await ledger.markDelivered(id).catch((error: unknown) => {
         if (!isTransition(error)) throw error
       })
     },

@@ -29,6 +29,9 @@ export const LEFT_BY_AN_EARLIER_CLAIM: readonly string[] = [
   ...['settled_at', 'delivered_at', 'response_until'],
 ]
 
+/** What is read of a response before its body is asked for: no store opens a body for this. */
+export const RESPONSE_HEAD = 'status, headers, trailers, variant, length(body) AS body_bytes'
+
 /** What a response writes, in the order in which `responseValues` gives them. */
 export const RESPONSE_COLUMNS: readonly string[] = [
   ...['until', 'status', 'headers', 'trailers', 'variant', 'body'],

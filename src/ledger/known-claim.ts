@@ -53,27 +53,37 @@ export function entitledBy(row: Row, held: Row): KnownClaim {
     kind: 'entitled',
     id: claimId(number(held, 'id')),
     receipt: receiptOf(row),
-    key: text(row, 'payment_key') as PaymentKey, // a claim wrote it from a PaymentKey
+    key: keyOf(row),
     asset: text(row, 'asset'),
   }
 }
 
-export function storedFor(row: Row, response: Row, now: number): KnownClaim {
+export function bodyOf(response: Row): Uint8Array {
   const { body } = response
-  if (!(body instanceof Uint8Array)) throw new Error('Column "body" holds no bytes.')
+  if (body instanceof Uint8Array) return body
+  throw new Error('Column "body" holds no bytes.')
+}
+
+/** @param response Without its body. */
+export function storedFor(row: Row, response: Row, now: number): KnownClaim {
   const isOurs = stateOf(row) === 'settled' && number(row, 'held_until') <= now
   return {
     kind: 'stored',
     id: isOurs ? claimId(number(row, 'id')) : null,
     receipt: receiptOf(row),
+    key: keyOf(row),
+    bodyBytes: number(response, 'body_bytes'),
     response: {
       status: number(response, 'status'),
       headers: texts(response, 'headers'),
       trailers: texts(response, 'trailers'),
       variant: text(response, 'variant'),
-      body,
     },
   }
+}
+
+function keyOf(row: Row): PaymentKey {
+  return text(row, 'payment_key') as PaymentKey // a claim wrote it from a PaymentKey
 }
 
 function texts(row: Row, column: string): string[] {

@@ -61,10 +61,14 @@ export type RecallRequest = Pick<
 >
 
 /** A response as the client got it, to be given again. Header names and values stand in turn. */
-export interface StoredResponse {
+export interface StoredResponse extends StoredHead {
+  readonly body: Uint8Array
+}
+
+/** All of it but its body, which may be long. */
+export interface StoredHead {
   readonly status: number
   readonly headers: readonly string[]
-  readonly body: Uint8Array
   readonly trailers: readonly string[]
   /** Digest of what else the request said that the response may depend on. */
   readonly variant: string
@@ -87,14 +91,17 @@ export type KnownClaim =
       readonly asset: string
     }
   /**
-   * Settled before, and its response was kept. `id` is for `markDelivered`, once the client has it;
-   * null where that is said already, or somebody else's to say.
+   * Settled before, and its response was kept. `readBody(key)` gives its body, which is so long
+   * that whoever asks may have to make room for it. `id` is for `markDelivered`, once the client
+   * has it; null where that is said already, or somebody else's to say.
    */
   | {
       readonly kind: 'stored'
       readonly id: ClaimId | null
       readonly receipt: Receipt
-      readonly response: StoredResponse
+      readonly key: PaymentKey
+      readonly response: StoredHead
+      readonly bodyBytes: number
     }
   /** Another request holds this payment now: `forwarded`, or `settled` and being delivered. */
   | { readonly kind: 'in-progress' }
@@ -209,6 +216,9 @@ export interface Ledger {
    * that is there already is replaced.
    */
   keepResponse(id: ClaimId, response: StoredResponse, until: UnixMs): Promise<void>
+
+  /** The body of a response that is kept; null where it is over meanwhile. */
+  readBody(key: PaymentKey): Promise<Uint8Array | null>
 
   /** From `settled`: the client has the whole response. */
   markDelivered(id: ClaimId): Promise<void>

@@ -8,12 +8,14 @@ import {
   LEFT_BY_AN_EARLIER_CLAIM,
   number,
   RESPONSE_COLUMNS,
+  RESPONSE_HEAD,
   type Row,
   stateOf,
   text,
 } from './claim-row.ts'
 import { type AskedClaim, STEPS_FROM, type Step } from './claim-rules.ts'
 import {
+  bodyOf,
   entitledBy,
   type FoundRows,
   foundRows,
@@ -75,7 +77,12 @@ const FIND_WITH_NAMESAKE: Statement = {
 
 const FIND_RESPONSE: Statement = {
   name: 'farebox_find_response',
-  text: 'SELECT * FROM farebox_responses WHERE payment_key = $1 AND until > $2',
+  text: `SELECT ${RESPONSE_HEAD} FROM farebox_responses WHERE payment_key = $1 AND until > $2`,
+}
+
+const READ_BODY: Statement = {
+  name: 'farebox_read_body',
+  text: 'SELECT body FROM farebox_responses WHERE payment_key = $1 AND until > $2',
 }
 
 /** As it was judged: a claim that nobody finishes must not come back to life. */
@@ -158,6 +165,15 @@ export async function recallPayment(
     if (known.kind !== 'changed') return known
   }
   throw changesTooOften()
+}
+
+export async function readBody(
+  client: ClientBase,
+  now: number,
+  key: string,
+): Promise<Uint8Array | null> {
+  const [response] = await query(client, READ_BODY, [key, now])
+  return response === undefined ? null : bodyOf(response)
 }
 
 /** @param values What the step writes beside the time and the state. */

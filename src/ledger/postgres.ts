@@ -1,5 +1,5 @@
 import type { ClientBase } from 'pg'
-import type { Receipt } from '../core/payment.ts'
+import type { PaymentKey, Receipt } from '../core/payment.ts'
 import { type Clock, type UnixMs, unixMs } from '../core/time.ts'
 import { StoreUnavailableError } from '../errors.ts'
 import { checkedLimit, claimValues, responseValues, storableInteger } from './claim-row.ts'
@@ -17,7 +17,7 @@ import type {
   StoredResponse,
   UnresolvedClaim,
 } from './ledger.ts'
-import { claimPayment, recallPayment, takeStep } from './postgres-claims.ts'
+import { claimPayment, readBody, recallPayment, takeStep } from './postgres-claims.ts'
 import { PostgresConnections } from './postgres-connections.ts'
 import {
   countByState,
@@ -104,6 +104,10 @@ class PostgresLedger implements Ledger {
   keepResponse(id: ClaimId, response: StoredResponse, until: UnixMs): Promise<void> {
     const values = responseValues(response, until)
     return this.#run((client, now) => takeStep(client, now, { step: 'response kept', id, values }))
+  }
+
+  readBody(key: PaymentKey): Promise<Uint8Array | null> {
+    return this.#run((client, now) => readBody(client, now, key))
   }
 
   markDelivered(id: ClaimId): Promise<void> {

@@ -6,11 +6,13 @@ import {
   LEFT_BY_AN_EARLIER_CLAIM,
   number,
   RESPONSE_COLUMNS,
+  RESPONSE_HEAD,
   type Row,
   stateOf,
 } from './claim-row.ts'
 import { type AskedClaim, STEPS_FROM, type Step } from './claim-rules.ts'
 import {
+  bodyOf,
   entitledBy,
   type FoundRows,
   foundRows,
@@ -63,6 +65,7 @@ export class SqliteClaims {
   readonly #abandon: StatementSync
   readonly #entitle: StatementSync
   readonly #findResponse: StatementSync
+  readonly #readBody: StatementSync
   readonly #keep: StatementSync
   readonly #step: Readonly<Record<Step, StatementSync>>
   readonly #stateOf: StatementSync
@@ -90,7 +93,9 @@ export class SqliteClaims {
     this.#abandon = db.prepare(
       "UPDATE claims SET state = 'released', detail = ?, updated_at = ? WHERE id = ?",
     )
-    this.#findResponse = db.prepare('SELECT * FROM responses WHERE payment_key = ? AND until > ?')
+    const responses = 'FROM responses WHERE payment_key = ? AND until > ?'
+    this.#findResponse = db.prepare(`SELECT ${RESPONSE_HEAD} ${responses}`)
+    this.#readBody = db.prepare(`SELECT body ${responses}`)
     this.#keep = db.prepare(
       `INSERT INTO responses (payment_key, ${RESPONSE_COLUMNS})
        SELECT payment_key, ${RESPONSE_COLUMNS.map(() => '?')} FROM claims
@@ -127,6 +132,10 @@ export class SqliteClaims {
         return this.#claim(call)
       case 'recall':
         return this.#recall(call)
+      case 'read body': {
+        const response = this.#readBody.get(call[2], call[1])
+        return response === undefined ? null : bodyOf(response)
+      }
       case 'keep response':
         return this.#keepResponse(call)
       case 'take':

@@ -154,7 +154,7 @@ export class SqliteDatabase {
 
 /** Such a batch waits for no writer, and no gateway waits for a report that reads its file. */
 function onlyReads([kind]: SqliteCall): boolean {
-  return kind === 'list' || kind === 'count'
+  return kind === 'list' || kind === 'count' || kind === 'read body'
 }
 
 /** The schema of a file is newer than the migrations that this program knows. */

@@ -5,7 +5,7 @@ import type { ClaimOutcome, ClaimState, LedgerRow, UnresolvedClaim } from './led
  * What the main thread and the SQLite worker say to each other. Arrays, because copying them
  * between threads costs the main thread less than copying objects with named fields.
  */
-export type SqliteCall = ClaimCall | RecallCall | StepCall | KeepCall | UpkeepCall
+export type SqliteCall = ClaimCall | RecallCall | StepCall | KeepCall | BodyCall | UpkeepCall
 
 export type ClaimCall = readonly [kind: 'claim', now: number, ...values: ClaimValues]
 
@@ -21,6 +21,8 @@ export type RecallCall = readonly [
 ]
 
 export type StepCall = SettledCall | ReasonedCall | KeptCall | PlainCall
+
+export type BodyCall = readonly [kind: 'read body', now: number, key: string]
 
 export type KeepCall = readonly [
   kind: 'keep response',
@@ -75,6 +77,7 @@ export type SqliteAnswer =
   | Readonly<Record<ClaimState, number>>
   | readonly UnresolvedClaim[]
   | readonly LedgerRow[]
+  | Uint8Array
   | number
   | null
 

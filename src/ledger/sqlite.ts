@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
-import type { Receipt } from '../core/payment.ts'
+import type { PaymentKey, Receipt } from '../core/payment.ts'
 import { type Clock, type UnixMs, unixMs } from '../core/time.ts'
 import { StoreUnavailableError } from '../errors.ts'
 import { BatchQueue } from './batch-queue.ts'
@@ -137,6 +137,10 @@ class SqliteLedger implements Ledger {
 
   keepResponse(id: ClaimId, response: StoredResponse, until: UnixMs): Promise<void> {
     return this.#submit(['keep response', this.#clock(), id, ...responseValues(response, until)])
+  }
+
+  readBody(key: PaymentKey): Promise<Uint8Array | null> {
+    return this.#submit<Uint8Array | null>(['read body', this.#clock(), key])
   }
 
   markDelivered(id: ClaimId): Promise<void> {
