@@ -30,6 +30,9 @@ const artifact = {
   ...contract('TestDollar'),
   wallet: contract('TestWallet'),
   callBatch: contract('CallBatch'),
+  permit2: contract('TestPermit2'),
+  exactProxy: contract('TestExactProxy', 'TestPermit2'),
+  walletFactory: contract('TestWalletFactory'),
 }
 const path = new URL('../test/support/token/artifact.json', import.meta.url)
 writeFileSync(path, `${JSON.stringify(artifact, null, 1)}\n`)
@@ -49,8 +52,8 @@ function compilerInput() {
   }
 }
 
-function contract(name: string) {
-  const compiled = output.contracts[`${name}.sol`]?.[name]
+function contract(name: string, file = name) {
+  const compiled = output.contracts[`${file}.sol`]?.[name]
   if (compiled === undefined) throw new Error(`The compiler returned no contract ${name}.`)
   return { abi: compiled.abi, deployedBytecode: `0x${compiled.evm.deployedBytecode.object}` }
 }

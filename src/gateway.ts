@@ -11,6 +11,7 @@ import { type Clock, unixMs } from './core/time.ts'
 import type { GuardedFacilitator } from './facilitator/facilitator.ts'
 import { guardFacilitator } from './facilitator/guarded.ts'
 import { createHttpFacilitator } from './facilitator/http-client.ts'
+import { createOpenLocal, type OpenLocal } from './facilitator/local/open-local.ts'
 import { observeFacilitator } from './facilitator/observed.ts'
 import { openSupportCache, type SupportCache } from './facilitator/support-cache.ts'
 import type { V1Networks } from './facilitator/v1-translation.ts'
@@ -29,7 +30,7 @@ import { type HttpServer, startHttpServer } from './http/server.ts'
 import type { Ledger } from './ledger/ledger.ts'
 import { openPostgresLedger } from './ledger/postgres.ts'
 import { openSqliteLedger } from './ledger/sqlite.ts'
-import { openChains } from './networks/chains.ts'
+import { type Chains, openChains } from './networks/chains.ts'
 import { createNetworkRegistry, type NetworkRegistry } from './networks/registry.ts'
 import {
   combineObservers,
@@ -125,11 +126,13 @@ export async function openGateway(
   const storeHealth = createStoreHealth(clock)
   const observer = combineObservers(metrics.observer, logger.observer, storeHealth.observer)
 
-  const force = await bringIntoForce(config, observer)
+  const chains = openChains()
+  const force = await bringIntoForce(config, { observer, chains })
   inForce = force
   opened.defer(() => force.close())
   const settlements = createSettlementWatch()
-  const recovery = openRecovery({ force, ledger, observer, resolved: settlements.tell })
+  const { tell: resolved } = settlements
+  const recovery = openRecovery({ force, ledger, observer, chains, resolved })
   opened.defer(() => recovery.close())
   const readiness = createReadiness({ force, ledger, storeHealth })
   const pages = { metrics: metrics.render, readiness: readiness.report }
@@ -166,29 +169,45 @@ function openLedger(store: StoreConfig): Promise<Ledger> {
 
 const clock: Clock = () => unixMs(Date.now())
 
-function bringIntoForce(config: GatewayConfig, observer: GatewayObserver): Promise<Force> {
+interface ForceSurroundings {
+  readonly observer: GatewayObserver
+  readonly chains: Chains
+}
+
+function bringIntoForce(config: GatewayConfig, around: ForceSurroundings): Promise<Force> {
+  const { observer } = around
   const cache = openSupportCache({
     file: config.supportCacheFile,
     clock,
     reportError: error => observer.errorReported({ error, requestId: null }),
   })
+  const openLocal = createOpenLocal(around)
   return openForce(config, {
     clock,
     upstreams: createUpstreamSet(createUpstream),
-    openPayments: (next, onChange) => connectFacilitators(next, { cache, observer }, onChange),
+    openPayments: (next, onChange) =>
+      connectFacilitators(next, { cache, observer, openLocal }, onChange),
   })
 }
 
 function connectFacilitators(
   { facilitators, networks }: GatewayConfig,
-  { cache, observer }: { readonly cache: SupportCache; readonly observer: GatewayObserver },
+  parts: {
+    readonly cache: SupportCache
+    readonly observer: GatewayObserver
+    readonly openLocal: OpenLocal
+  },
   onChange: () => void,
 ): Payments {
+  const { cache, observer, openLocal } = parts
   const v1Networks = readV1Names(createNetworkRegistry(networks))
   const watched = facilitators.map(config => {
-    const memory = cache.memoryOf(config.url)
-    const client = createHttpFacilitator(config, v1Networks, memory.recall())
-    const { concurrency } = config
+    const { kind, name, concurrency } = config
+    const memory = cache.memoryOf(kind === 'local' ? name : config.url)
+    const client =
+      kind === 'local'
+        ? openLocal(config, networks)
+        : createHttpFacilitator(config, v1Networks, memory.recall())
     const observed = observeFacilitator(client, observer, clock)
     const facilitator = guardFacilitator(observed, { concurrency, clock })
     facilitator.onChange(() => observer.facilitatorChanged(toChange(facilitator)))
@@ -217,13 +236,13 @@ function openRecovery(parts: {
   readonly ledger: Ledger
   readonly observer: GatewayObserver
   readonly resolved: (key: PaymentKey) => void
+  readonly chains: Chains
 }): Recovery {
-  const { force } = parts
-  const chains = openChains()
+  const { force, chains } = parts
   return startRecovery({
     ...parts,
     clock,
-    chain: network => chains(force.current.config.networks, network),
+    chain: network => chains.find(force.current.config.networks, network),
     async resettle(stored) {
       const { value, leave } = force.enter()
       return value.snapshot.engine.resettle(stored).finally(leave)

@@ -37,7 +37,11 @@ const LIBRARY_HOMES: Readonly<Record<string, readonly string[]>> = {
   yaml: ['src/config/', 'src/networks/data-file.ts'],
   commander: ['src/cli/'],
   '@clack/prompts': ['src/cli/'],
-  'node:sqlite': ['src/ledger/'],
+  // Beside the ledger, the local facilitator's journal of what it signed.
+  'node:sqlite': ['src/ledger/', 'src/facilitator/local/outbox.ts'],
+  viem: ['src/networks/', 'src/facilitator/local/', 'src/cli/'],
+  'viem/accounts': ['src/facilitator/local/', 'src/cli/'],
+  '@x402/evm/exact/facilitator': ['src/facilitator/local/'],
   'node:cluster': ['src/cli/workers/'],
   pg: ['src/ledger/'],
   'node:http': ['src/http/', 'src/cli/'],
@@ -49,6 +53,8 @@ interface Import {
   readonly file: string
   readonly specifier: string
   readonly typeOnly: boolean
+  /** `import(…)`: loaded when that line runs. */
+  readonly dynamic: boolean
 }
 
 function importsOf(file: string): Import[] {
@@ -58,6 +64,7 @@ function importsOf(file: string): Import[] {
     file,
     specifier: from ?? dynamic ?? '',
     typeOnly: type !== undefined,
+    dynamic: dynamic !== undefined,
   }))
 }
 
@@ -124,6 +131,27 @@ describe('imports point inward', () => {
     })
     expect(strayed).toEqual([])
   })
+})
+
+/** Files that are loaded with a file, whether or not anything in them is ever called. */
+function loadedWith(root: string, seen = new Set<string>()): Set<string> {
+  if (seen.has(root)) return seen
+  seen.add(root)
+  const loaded = imports.filter(
+    one => one.file === root && !one.typeOnly && !one.dynamic && one.specifier.startsWith('.'),
+  )
+  for (const one of loaded) loadedWith(targetOf(one), seen)
+  return seen
+}
+
+test('a gateway starts without the chain client, which is large', () => {
+  const loaded = loadedWith('src/gateway.ts')
+  expect(loaded.size).toBeGreaterThan(100)
+  const heavy = imports.filter(
+    ({ file, specifier, typeOnly, dynamic }) =>
+      loaded.has(file) && !typeOnly && !dynamic && /^viem\b/.test(specifier),
+  )
+  expect(heavy).toEqual([])
 })
 
 describe('sizes', () => {

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import type { FacilitatorPreset } from '../config/facilitator-presets.ts'
-import type { FacilitatorConfig } from '../config/gateway-config.ts'
+import type { FacilitatorConfig, GatewayConfig } from '../config/gateway-config.ts'
 import { variablesIn } from '../config/variables.ts'
 import { readConfiguration } from './configuration.ts'
 import { EXIT_OK, EXIT_USAGE, type ExitCode } from './exit-code.ts'
@@ -37,7 +37,7 @@ async function listFacilitators(
       describeConfigured(one, { order: index + 1, presets, networkName }),
     ),
     ...[...presets]
-      .filter(([name]) => !configured.some(({ preset }) => preset === name))
+      .filter(([name]) => !configured.some(one => one.kind === 'http' && one.preset === name))
       .map(([name, preset]) => describePreset(name, preset, null)),
   ]
   place.output.result({ facilitators: listed }, () => facilitatorsText(listed))
@@ -60,7 +60,7 @@ function describePreset(name: string, preset: FacilitatorPreset, order: number |
 }
 
 function describeConfigured(
-  { name, preset, auth, headers, quirks }: FacilitatorConfig,
+  facilitator: GatewayConfig['facilitators'][number],
   known: {
     readonly order: number
     readonly presets: ReadonlyMap<string, FacilitatorPreset>
@@ -68,6 +68,17 @@ function describeConfigured(
   },
 ): Listed {
   const { order, presets, networkName } = known
+  const { name } = facilitator
+  const unlimited = { limits: { descriptionLength: null, minimum: null }, registration: null }
+  if (facilitator.kind === 'local') {
+    const networks = facilitator.networks.map(({ id }) => networkName(id))
+    return {
+      ...{ name, order, url: null, auth: authName('none', {}), networks, ...unlimited },
+      ...{ variables: [], keysOptional: false, hasSupported: true, unfit: null },
+      omitVersion: false,
+    }
+  }
+  const { preset, auth, headers, quirks } = facilitator
   const named = preset === null ? undefined : presets.get(preset)
   if (named !== undefined) {
     return { ...describePreset(name, named, order), auth: authName(auth.kind, headers) }
@@ -77,9 +88,8 @@ function describeConfigured(
     ...{ name, order, url: null },
     auth: authName(auth.kind, headers),
     ...{ variables: [], keysOptional: false },
-    ...{ networks: quirks.supported?.map(networkName) ?? null, registration: null },
+    ...{ networks: quirks.supported?.map(networkName) ?? null, unfit: null, ...unlimited },
     ...{ hasSupported: quirks.supported === null },
-    ...{ limits: { descriptionLength: null, minimum: null }, unfit: null },
     omitVersion: quirks.omitVersion,
   }
 }

@@ -4,7 +4,7 @@ import type { Network } from '../networks/registry.ts'
 import { readPrice } from '../pricing/price.ts'
 import type { CheckContext } from './check-context.ts'
 import type { FacilitatorPreset } from './facilitator-presets.ts'
-import type { FacilitatorConfig, GatewayConfig, RouteConfig } from './gateway-config.ts'
+import type { GatewayConfig, RouteConfig } from './gateway-config.ts'
 import type { Finding, Path } from './problems.ts'
 
 /**
@@ -40,8 +40,10 @@ interface Refusal {
   readonly finding: Finding
 }
 
+type AnyFacilitator = GatewayConfig['facilitators'][number]
+
 interface Asked {
-  readonly facilitator: FacilitatorConfig
+  readonly facilitator: AnyFacilitator
   readonly index: number
   readonly route: RouteConfig
   readonly offer: Offer
@@ -64,17 +66,23 @@ function findRefusal(asked: Asked, context: CheckContext): Refusal | null {
 }
 
 function isServed(
-  { quirks }: FacilitatorConfig,
+  facilitator: AnyFacilitator,
   preset: FacilitatorPreset | null,
   network: Network | null,
 ): boolean {
   if (network === null) return true
+  if (facilitator.kind === 'local') {
+    const { networks } = facilitator
+    // Without one, those that it names were wrong and reported.
+    return networks.length === 0 || networks.some(({ id }) => id === network.id)
+  }
+  const { quirks } = facilitator
   if (quirks.supported !== null) return quirks.supported.includes(network.id)
   return preset?.networks?.includes(network.name) ?? true
 }
 
 function aboutDescription(
-  { name }: FacilitatorConfig,
+  { name }: AnyFacilitator,
   { limits }: FacilitatorPreset,
   { key, description }: RouteConfig,
 ): Pick<Refusal, 'path' | 'finding'> | null {
@@ -120,7 +128,7 @@ function reportNotServed({ requirements }: Offer, context: CheckContext): void {
 }
 
 function noteRegistrations(
-  places: readonly { readonly facilitator: FacilitatorConfig; readonly index: number }[],
+  places: readonly { readonly facilitator: AnyFacilitator; readonly index: number }[],
   context: CheckContext,
 ): void {
   for (const { facilitator, index } of places) {
@@ -132,6 +140,7 @@ function noteRegistrations(
   }
 }
 
-function presetOf({ preset }: FacilitatorConfig, context: CheckContext): FacilitatorPreset | null {
+function presetOf(facilitator: AnyFacilitator, context: CheckContext): FacilitatorPreset | null {
+  const preset = facilitator.kind === 'http' ? facilitator.preset : null
   return preset === null ? null : (context.presets.get(preset) ?? null)
 }

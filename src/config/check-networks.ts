@@ -39,7 +39,11 @@ export function checkNetworks(settings: Settings, context: CheckContext): Networ
 }
 
 /** The findings never repeat a URL: most carry a key. */
-function checkRpc(urls: readonly string[] | undefined, path: Path, context: CheckContext): void {
+export function checkRpc(
+  urls: readonly string[] | undefined,
+  path: Path,
+  context: CheckContext,
+): void {
   for (const [index, url] of (urls ?? []).entries()) {
     // Some providers take their key in the query; everything else is as for other servers.
     const read = readHttpUrl(url.split('?', 1)[0] ?? '')

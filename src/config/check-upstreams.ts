@@ -2,12 +2,13 @@ import type { NetworkId } from '../core/payment.ts'
 import type { CheckContext } from './check-context.ts'
 import { checkAuth, checkPresetAuth, checkPresetHeaders } from './check-facilitator-auth.ts'
 import { checkHeaders } from './check-headers.ts'
+import { checkLocalFacilitator } from './check-local.ts'
 import { baseOf, readHttpUrl } from './check-url.ts'
 import type { FacilitatorPreset } from './facilitator-presets.ts'
 import type {
   FacilitatorAuth,
-  FacilitatorConfig,
   FacilitatorQuirks,
+  GatewayConfig,
   UpstreamConfig,
 } from './gateway-config.ts'
 import type { Path } from './problems.ts'
@@ -35,13 +36,22 @@ function checkBaseUrl(text: string, path: Path, context: CheckContext): string {
   return ''
 }
 
-export function checkFacilitators(settings: Settings, context: CheckContext): FacilitatorConfig[] {
-  const checked: FacilitatorConfig[] = []
+type AnyFacilitator = GatewayConfig['facilitators'][number]
+
+export function checkFacilitators(settings: Settings, context: CheckContext): AnyFacilitator[] {
+  const checked: AnyFacilitator[] = []
   for (const [index, setting] of (settings.facilitators ?? []).entries()) {
     const path = ['facilitators', index]
+    if ('local' in setting) {
+      const { workers } = settings.server
+      const asked = { local: setting.local, workers }
+      const local = checkLocalFacilitator(asked, [...path, 'local'], context)
+      checked.push({ ...local, name: uniqueName(local.name, checked) })
+      continue
+    }
     const place = findFacilitator(setting, path, context)
     if (place === null) continue
-    const first = checked.findIndex(facilitator => facilitator.url === place.url)
+    const first = checked.findIndex(one => one.kind === 'http' && one.url === place.url)
     if (first !== -1) {
       const message = `is the same as facilitators[${first}]`
       context.report(path, { message, cure: 'Keep one of the two.' })
@@ -49,6 +59,7 @@ export function checkFacilitators(settings: Settings, context: CheckContext): Fa
     const { preset } = place
     const headers = checkHeaders(setting.headers, [...path, 'headers'], context)
     checked.push({
+      kind: 'http',
       name: uniqueName(place.name, checked),
       preset: preset && place.name,
       url: place.url,
@@ -159,7 +170,7 @@ function reportUnknown(setting: FacilitatorSetting, urlPath: Path, context: Chec
 }
 
 /** Two paths of one host are two facilitators, and metrics tell them apart by name. */
-function uniqueName(name: string, taken: readonly FacilitatorConfig[]): string {
+function uniqueName(name: string, taken: readonly AnyFacilitator[]): string {
   const names = new Set(taken.map(facilitator => facilitator.name))
   if (!names.has(name)) return name
   let number = 2

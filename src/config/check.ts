@@ -1,6 +1,7 @@
 import { checkAccepts, checkReceiver, reportNoReceiver } from './check-accepts.ts'
 import { type CheckContext, createCheckContext, type KnownThings } from './check-context.ts'
 import { checkFacilitatorLimits } from './check-facilitator-limits.ts'
+import { addLocalRpc } from './check-local.ts'
 import { checkNetworks } from './check-networks.ts'
 import { checkCors, checkRoutes } from './check-routes.ts'
 import { checkAdmin, checkServer, checkStore, supportCacheFile } from './check-server.ts'
@@ -30,7 +31,7 @@ export function checkSettings(
   known: KnownThings,
 ): CheckedSettings {
   const { context: bare, findings, notes } = createCheckContext(known, trees.document, trees.pruned)
-  const networks = checkNetworks(settings, bare)
+  const networks = addLocalRpc(checkNetworks(settings, bare), settings, bare)
   const context: CheckContext = { ...bare, networks }
   const payTo = checkReceiver(settings, context)
   const accepted =

@@ -13,7 +13,7 @@ export interface GatewayConfig {
   /** Every network that may be named, with what the operator says of it. */
   readonly networks: readonly Network[]
   /** In the order in which they are tried. */
-  readonly facilitators: readonly FacilitatorConfig[]
+  readonly facilitators: readonly (FacilitatorConfig | LocalFacilitatorConfig)[]
   /** Where is kept what facilitators said they support; null: nowhere. */
   readonly supportCacheFile: string | null
   readonly upstreams: readonly UpstreamConfig[]
@@ -69,7 +69,9 @@ export interface StoreTimes {
   readonly retentionMs: number
 }
 
+/** A service that verifies and settles. */
 export interface FacilitatorConfig {
+  readonly kind: 'http'
   /** Preset name or the URL's host: safe to log. */
   readonly name: string
   /** The preset that it was named by; null for a URL of the operator's. */
@@ -105,6 +107,39 @@ export interface FacilitatorQuirks {
   /** Base URLs that its /supported may redirect to: the same service under another name. */
   readonly otherUrls: readonly string[]
 }
+
+/** No service: farebox verifies and settles on chain itself. */
+export interface LocalFacilitatorConfig {
+  readonly kind: 'local'
+  readonly name: string
+  /** Never empty. The nodes of each are those of `GatewayConfig.networks`. */
+  readonly networks: readonly LocalNetworkConfig[]
+  /** Never empty; transactions go through the one that has least to do. */
+  readonly keys: readonly SigningKey[]
+  /** Most gas that one transaction may use, in units. */
+  readonly gasMax: bigint
+  /** Contracts that may be called to deploy a payer's wallet (EIP-6492), in lower case. */
+  readonly deployers: readonly string[]
+  /** File that remembers what was signed. */
+  readonly journal: string
+  /** How long a transaction waits before a dearer one replaces it. */
+  readonly replaceAfterMs: number
+  readonly settleTimeoutMs: number
+  /** Calls at once, at most. */
+  readonly concurrency: number
+}
+
+export interface LocalNetworkConfig {
+  readonly id: NetworkId
+  /** Most that is offered for gas, in wei per unit. */
+  readonly feeCap: bigint
+}
+
+export type SigningKey =
+  /** Never logged. */
+  | { readonly kind: 'private-key'; readonly privateKey: `0x${string}` }
+  /** A service that signs. The URL may carry a key: never logged. */
+  | { readonly kind: 'remote'; readonly url: string; readonly address: `0x${string}` }
 
 export interface UpstreamConfig {
   readonly name: string

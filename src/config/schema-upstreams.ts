@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { localFacilitator } from './schema-local.ts'
 import { duration, text, wholeNumber } from './schema-values.ts'
 
 const headers = z.record(z.string(), z.string().max(16 * 1024)).meta({
@@ -72,8 +73,9 @@ export const facilitator = z
       .transform((url): z.input<typeof facilitatorFull> => ({ url }))
       .pipe(facilitatorFull),
     facilitatorFull,
+    localFacilitator,
   ])
-  .meta({ description: 'The name of a preset, a URL, or a map with url and headers.' })
+  .meta({ description: 'The name of a preset, a URL, a map with url and headers, or local: {…}.' })
 
 const upstreamFull = z.strictObject({
   url: text(2048).meta({

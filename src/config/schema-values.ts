@@ -3,6 +3,7 @@ import {
   type Bounds,
   type ReadValue,
   readDuration,
+  readGasPrice,
   readListenAddress,
   readSize,
   readStatusRange,
@@ -40,6 +41,11 @@ export function duration(bounds?: Bounds) {
 /** Bytes. */
 export function size(bounds: Bounds) {
   return scalar(text => readSize(text, bounds), { pattern: '^\\d+(B|KiB|MiB|GiB)$' })
+}
+
+/** Wei per unit of gas. */
+export function gasPrice() {
+  return scalar(readGasPrice, { pattern: '^\\d+(\\.\\d+)?(wei|gwei)$' })
 }
 
 export function wholeNumber(bounds: Bounds) {

@@ -46,7 +46,10 @@ function explainUnion(
   path: Path,
   tree: Tree,
 ): ShapeFinding[] {
-  const meant = issue.errors.filter(issues => !issues.some(isOfAnotherKind))
+  const sameKind = issue.errors.filter(issues => !issues.some(isOfAnotherKind))
+  // Of two maps, the one whose name-giving key is there.
+  const begun = sameKind.filter(issues => !issues.some(one => lacksKey(one, path, tree)))
+  const meant = begun.length === 1 ? begun : sameKind
   const [only] = meant
   if (only !== undefined && meant.length === 1) {
     return only.flatMap(inner => explainIssue({ ...inner, path: [...path, ...inner.path] }, tree))
@@ -55,6 +58,12 @@ function explainUnion(
   const message = `cannot be ${nameKind(locate(tree, path).node)}`
   const cure = cureFrom(path, 'Write one of its forms.')
   return [{ path, missing: false, empty: false, aboutKey: false, message, cure }]
+}
+
+function lacksKey(issue: Issue, path: Path, tree: Tree): boolean {
+  const [key] = issue.path
+  if (issue.path.length !== 1 || typeof key !== 'string') return false
+  return !locate(tree, [...path, key]).exact
 }
 
 function isOfAnotherKind(issue: Issue): boolean {

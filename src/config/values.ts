@@ -85,6 +85,20 @@ export function readWholeNumber(text: string, { min, max }: Bounds): ReadValue<n
   return refused('is not a whole number that fits', `Write a number from ${min} to ${max}.`)
 }
 
+const WEI_PER_UNIT: Readonly<Record<string, number>> = { wei: 0, gwei: 9 }
+
+/** "2gwei", "0.05gwei" or "50000000wei", in wei. At least 1 wei, at most 100,000 gwei. */
+export function readGasPrice(text: string): ReadValue<bigint> {
+  const [, whole, fraction = '', unit] = /^(\d{1,12})(?:\.(\d{1,9}))?(wei|gwei)$/.exec(text) ?? []
+  const digits = WEI_PER_UNIT[unit ?? '']
+  if (whole === undefined || digits === undefined || fraction.length > digits) {
+    return refused('is not a price of gas', 'Write it with its unit, like 2gwei or 0.05gwei.')
+  }
+  const wei = BigInt(whole + fraction.padEnd(digits, '0'))
+  if (wei > 0n && wei <= 10n ** 14n) return { kind: 'value', value: wei }
+  return refused('is not a sensible price of gas', 'Write a price from 1wei to 100000gwei.')
+}
+
 /** Every IPv4 interface: what a port without a host means. */
 const ANY_HOST = '0.0.0.0'
 const HOST_NAME = /^(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9-]+)*$/

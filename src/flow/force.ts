@@ -92,10 +92,12 @@ export async function openForce(first: GatewayConfig, parts: ForceParts): Promis
 
 /** All that a connection to facilitators is made from. */
 function whoSettles({ facilitators, networks }: GatewayConfig): string {
-  return JSON.stringify([
-    facilitators,
-    networks.map(({ id, v1Name, aliases }) => [id, v1Name, aliases]),
-  ])
+  const known = networks.map(({ id, v1Name, aliases, rpc, finality }) => {
+    return [id, v1Name, aliases, rpc, finality]
+  })
+  return JSON.stringify([facilitators, known], (_, value) =>
+    typeof value === 'bigint' ? String(value) : value,
+  )
 }
 
 async function retire(former: InForce, next: InForce): Promise<void> {

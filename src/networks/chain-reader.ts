@@ -66,7 +66,7 @@ export class ChainUnavailableError extends FareboxError {
 
   /** @param detail Never a URL or a node's own words: both may carry a key. */
   constructor(network: string, detail: string) {
-    super(`No node of ${network} told what became of a payment: ${detail}.`, {
+    super(`No node of ${network} gave an answer that can be used: ${detail}.`, {
       fix: `Check networks.${network}.rpc and the provider's status; farebox asks again by itself.`,
     })
   }

@@ -10,14 +10,7 @@ import {
   type SignedTransferOnChain,
 } from './chain-reader.ts'
 import { mostTelling, settlesIt } from './chain-views.ts'
-import {
-  type Ask,
-  blockTag,
-  connectNode,
-  describeFailure,
-  ImplausibleAnswer,
-  proveChain,
-} from './evm-rpc.ts'
+import { type Ask, blockTag, describeFailure, ImplausibleAnswer, proveChain } from './evm-rpc.ts'
 import { type EvmNode, findUse } from './evm-search.ts'
 import {
   blockAnswer,
@@ -29,6 +22,7 @@ import {
 } from './evm-wire.ts'
 import { PERMIT2, placeOfNonce } from './permit2-proof.ts'
 import type { Network } from './registry.ts'
+import { createRpcPool, type RpcPool } from './rpc-pool.ts'
 
 /** Of one look at one node. */
 const CALLS_MAX = 120
@@ -40,6 +34,8 @@ export interface EvmChainOptions {
   readonly lookMs?: number
   /** Tells which nodes lag behind. Default: the machine's. */
   readonly clock?: Clock
+  /** Shared with others that ask the same network; default: one of its own. */
+  readonly pool?: RpcPool
 }
 
 /** EIP-3009 `authorizationState`; Permit2 `ISignatureTransfer.nonceBitmap`. */
@@ -57,22 +53,20 @@ const NONCE_ABI = parseAbi([
 export function createEvmChain(network: Network, options: EvmChainOptions = {}): ChainReader {
   const { callMs = 3_000, lookMs = LOOK_MS_PER_NODE_MAX - callMs } = options
   const { clock = () => unixMs(Date.now()) } = options
-  const nodes = network.rpc.map(url => connectNode(url, { callMs, retries: 0 }))
-  // One that failed is not asked first again: its silence would cost every look its time-out.
-  let first = 0
+  const pool = options.pool ?? createRpcPool(network, { callMs })
   return {
     async look(transfer, hints) {
       const views: ChainView[] = []
       const failures: string[] = []
-      for (const node of [...nodes.slice(first), ...nodes.slice(0, first)]) {
+      for (const node of pool.nodes()) {
         try {
-          const ask = limited(node, lookMs)
+          const ask = limited(node.ask, lookMs)
           const view = await lookAt(nodeOver(ask), transfer, { ...hints, network, ask })
           if (settlesIt(view, transfer, clock())) return view
           views.push(view)
         } catch (error) {
           failures.push(describeFailure(error))
-          if (views.length === 0) first = (nodes.indexOf(node) + 1) % nodes.length
+          pool.rest(node)
         }
       }
       return mostTelling(views) ?? failed(network, failures)

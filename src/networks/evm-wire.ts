@@ -20,6 +20,13 @@ export const blockAnswer = z.object({
   timestamp: quantity.transform(Number).refine(Number.isSafeInteger),
 })
 
+/** With the base fee in wei; null on chains without EIP-1559. */
+export const headAnswer = blockAnswer.extend({
+  baseFeePerGas: quantity.nullish().transform(wei => wei ?? null),
+})
+
+export const quantityAnswer = quantity
+
 const log = z.object({
   address,
   topics: z.array(hash).max(4),

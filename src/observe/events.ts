@@ -93,6 +93,15 @@ export interface WorkerEnded {
   readonly replacedInMs: number
 }
 
+/** What a key of a local facilitator has left for gas. */
+export interface GasBalanceRead {
+  readonly network: NetworkId
+  readonly address: string
+  readonly balanceWei: bigint
+  /** It lasts for less than a hundred settlements. */
+  readonly isLow: boolean
+}
+
 /** Told of what happens. Must be quick and must not throw; nothing waits for it. */
 export interface GatewayObserver {
   requestFinished(event: RequestFinished): void
@@ -100,6 +109,7 @@ export interface GatewayObserver {
   facilitatorChanged(event: FacilitatorChanged): void
   configReloaded(event: ConfigReloaded): void
   claimResolved(event: ClaimResolved): void
+  gasBalanceRead(event: GasBalanceRead): void
   /** Something broke: an outcome that nobody expected. */
   errorReported(event: ErrorReported): void
   workerEnded(event: WorkerEnded): void
@@ -133,6 +143,7 @@ export function combineObservers(
     facilitatorChanged: all('facilitatorChanged'),
     configReloaded: all('configReloaded'),
     claimResolved: all('claimResolved'),
+    gasBalanceRead: all('gasBalanceRead'),
     errorReported: all('errorReported'),
     workerEnded: all('workerEnded'),
   }

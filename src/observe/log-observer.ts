@@ -20,6 +20,8 @@ export interface LogLines {
 
 /** Whether a request is worth a warning is for whoever reads its outcome: each is one info line. */
 export function createLogObserver(log: LogLines): GatewayObserver {
+  /** Keys of which it was said that they have little left: said once. */
+  const low = new Set<string>()
   return {
     requestFinished: event => log.info('request', requestFields(event)),
     facilitatorAnswered(event) {
@@ -40,6 +42,15 @@ export function createLogObserver(log: LogLines): GatewayObserver {
       const fields = { outcome, reason, network, route, payer, transaction, ageMs }
       if (outcome === 'open') log.debug('settlement still open', fields)
       else log.info('settlement resolved', fields)
+    },
+    gasBalanceRead({ network, address, balanceWei, isLow }) {
+      const key = `${network}/${address}`
+      if (low.has(key) === isLow) return
+      const fields = { network, address, balanceWei: String(balanceWei) }
+      if (isLow) log.warn('a key has little left for gas', fields)
+      else log.info('a key has enough for gas again', fields)
+      if (isLow) low.add(key)
+      else low.delete(key)
     },
     errorReported({ error, requestId }) {
       const described = { error: describeError(error) }

@@ -76,6 +76,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
     facilitatorAnswered: registerFacilitators(registry),
     configReloaded: registerReloads(registry),
     claimResolved: registerResolved(registry),
+    gasBalanceRead: registerGas(registry),
     errorReported: registerErrors(registry),
     workerEnded: registerWorkers(registry),
   }
@@ -215,6 +216,19 @@ function registerErrors(registry: Registry): (event: ErrorReported) => void {
     const code = error instanceof FareboxError ? error.code : 'internal_error'
     errors.at(code, () => ({ code })).count++
   }
+}
+
+function registerGas(registry: Registry): GatewayObserver['gasBalanceRead'] {
+  const balance = new Gauge({
+    name: 'farebox_gas_balance_coins',
+    help:
+      "What a local facilitator's key had left for gas when it was last read, in whole coins of " +
+      'the chain, rounded.',
+    labelNames: ['network', 'address'],
+    registers: [registry],
+  })
+  return ({ network, address, balanceWei }) =>
+    balance.set({ network, address }, Number(formatAmount(balanceWei, 18)))
 }
 
 function registerReloads(registry: Registry): GatewayObserver['configReloaded'] {

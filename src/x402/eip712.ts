@@ -98,3 +98,16 @@ export function recoverSigner(digest: Uint8Array, signature: string): string | n
   if (typeof publicKey === 'string') return null
   return `0x${keccak256(publicKey.subarray(1)).toString('hex', 12)}`
 }
+
+export interface RecoverableSignature {
+  /** r, then s, 32 bytes each. */
+  readonly compact: Uint8Array
+  readonly yParity: 0 | 1
+}
+
+/** Signs a digest with a private key of 32 bytes; deterministic (RFC 6979), low s. */
+export function signDigest(privateKey: Uint8Array, digest: Uint8Array): RecoverableSignature {
+  const signed = curve.signMessageHashRecoverableCompact(privateKey, digest)
+  if (typeof signed === 'string') throw new RangeError('The private key is not one of the curve.')
+  return { compact: signed.signature, yParity: signed.recoveryId === 1 ? 1 : 0 }
+}

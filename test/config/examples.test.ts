@@ -44,7 +44,7 @@ const validate = new Ajv2020.Ajv2020({ strict: true, allowUnionTypes: true }).co
 
 describe.each(FILES)('%s', file => {
   it('loads', async () => {
-    const env = { PAY_TO, FACILITATOR_KEY: 'k-2', BASE_RPC_KEY: 'k-3', ...keys }
+    const env = { PAY_TO, FACILITATOR_KEY: '11'.repeat(32), BASE_RPC_KEY: 'k-3', ...keys }
     const result = await loadConfig(copyToTemporary(file), { env })
     expect(result.kind === 'invalid' ? result.problems.map(formatProblem) : []).toEqual([])
   })

@@ -217,7 +217,7 @@ describe('keys for a URL', () => {
 
   it('says what a service without /supported serves', () => {
     const [found] = facilitatorsOf(`[{url: "${URL}", supported: [base-sepolia, base]}]`)
-    expect(found?.quirks.supported).toEqual(['eip155:84532', 'eip155:8453'])
+    expect(found).toMatchObject({ quirks: { supported: ['eip155:84532', 'eip155:8453'] } })
     const [problem] = brief(
       problemsOf(withFacilitators(`[{url: "${URL}", supported: [bass, base-sepolia]}]`)),
     )

@@ -26,7 +26,7 @@ export function connect(
   lastSaid: Supported | null = null,
 ) {
   const config: FacilitatorConfig = {
-    ...{ name: 'test', preset: null, url, auth: { kind: 'none' }, quirks: noQuirks },
+    ...{ kind: 'http', name: 'test', preset: null, url, auth: { kind: 'none' }, quirks: noQuirks },
     ...{ headers: {}, timeoutMs: 10_000, settleTimeoutMs: 10_000, concurrency: 64 },
   }
   return createHttpFacilitator({ ...config, ...change }, v1Networks, lastSaid)

@@ -1,4 +1,8 @@
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import {
   type Address,
   createPublicClient,
@@ -19,6 +23,11 @@ import artifact from './token/artifact.json' with { type: 'json' }
 export const TOKEN_ADDRESS: Address = '0x036CbD53842c5426634e7929541eC2318f3dCF7e'
 /** Where every public chain has Multicall3, and where @x402/evm expects it. */
 const CALL_BATCH_ADDRESS: Address = '0xcA11bde05977b3631167028862bE2a173976CA11'
+/** Where Permit2 and x402's proxy are on every chain (@x402/evm 2.27.0). */
+export const PERMIT2_ADDRESS: Address = '0x000000000022D473030F116dDEE9F6B43aC78BA3'
+const EXACT_PROXY_ADDRESS: Address = '0x402085c248EeA27D92E8b30b2C58ed07f9E20001'
+/** Deploys smart wallets (EIP-6492); any address would do. */
+export const WALLET_FACTORY: Address = '0xFac7000000000000000000000000000000000001'
 /** Anvil's last development account; the node signs for it. The facilitator uses the first. */
 const MINTER: Address = '0xa0Ee7A142d267C1f36714E4a8F75612F20a79720'
 const START_TIMEOUT_MS = 15_000
@@ -35,6 +44,11 @@ export interface Chain {
   balanceOf(account: Address): Promise<bigint>
   /** Puts an EIP-1271 smart wallet at `at` that accepts what `owner`'s key signed. */
   deployWallet(at: Address, owner: Address): Promise<void>
+  /**
+   * Ends the node and starts it again at the same port with its blocks; what was in no block is
+   * gone. Only with `keepState`.
+   */
+  restart(): Promise<void>
   close(): Promise<void>
 }
 
@@ -43,24 +57,44 @@ export interface ChainOptions {
   readonly chainId?: number
   /** Without it, every transaction is mined at once. */
   readonly blockTimeSeconds?: number
+  /** Blocks and state survive `restart`. */
+  readonly keepState?: boolean
 }
 
 /** Starts a real EVM node on 127.0.0.1, the test dollar at the address of Base Sepolia's USDC. */
 export async function startChain(options: ChainOptions = {}): Promise<Chain> {
-  const { chainId = 84532, blockTimeSeconds } = options
+  const { chainId = 84532, blockTimeSeconds, keepState = false } = options
+  const folder = keepState ? await mkdtemp(join(tmpdir(), 'farebox-chain-')) : null
   const interval = blockTimeSeconds === undefined ? [] : ['--block-time', String(blockTimeSeconds)]
-  const anvil = spawnTied(anvilBinary(), [
-    ...['--host', '127.0.0.1', '--port', '0', '--chain-id', String(chainId)],
-    ...interval,
-  ])
+  const state = folder === null ? [] : ['--state', join(folder, 'state.json')]
+  const start = (port: number): TiedProcess =>
+    spawnTied(anvilBinary(), [
+      ...['--host', '127.0.0.1', '--port', String(port), '--chain-id', String(chainId)],
+      ...interval,
+      ...state,
+    ])
+  let anvil = start(0)
+  const close = async (): Promise<void> => {
+    await anvil.stop()
+    if (folder !== null) await rm(folder, { recursive: true, force: true })
+  }
   try {
-    const rpcUrl = `http://127.0.0.1:${await listeningPort(anvil)}`
+    const port = await listeningPort(anvil)
+    const rpcUrl = `http://127.0.0.1:${port}`
     const mineMints = blockTimeSeconds !== undefined
-    const chain = chainAt(rpcUrl, { chainId, mineMints, close: anvil.stop })
+    const restart = async (): Promise<void> => {
+      if (folder === null) throw new Error('Only a chain with keepState can be started again.')
+      // On SIGTERM the node writes its state down.
+      anvil.child.kill('SIGTERM')
+      await once(anvil.child, 'close')
+      anvil = start(port)
+      await listeningPort(anvil)
+    }
+    const chain = chainAt(rpcUrl, { chainId, mineMints, restart, close })
     await placeContracts(rpcUrl)
     return chain
   } catch (error) {
-    await anvil.stop()
+    await close()
     throw error
   }
 }
@@ -80,11 +114,12 @@ interface Node {
   readonly chainId: number
   /** With a block time, nobody should have to wait for test money. */
   readonly mineMints: boolean
+  restart(): Promise<void>
   close(): Promise<void>
 }
 
 function chainAt(rpcUrl: string, node: Node): Chain {
-  const { chainId, mineMints, close } = node
+  const { chainId, mineMints, restart, close } = node
   const settings = {
     chain: viemChain(rpcUrl, chainId),
     transport: http(rpcUrl),
@@ -110,6 +145,7 @@ function chainAt(rpcUrl: string, node: Node): Chain {
     chainId,
     token: TOKEN_ADDRESS,
     publicClient,
+    restart,
     close,
     mint(to, amount) {
       const minted = lastMint.then(() => mint(to, amount))
@@ -136,13 +172,18 @@ function testClient(rpcUrl: string) {
 
 async function placeContracts(rpcUrl: string): Promise<void> {
   const control = testClient(rpcUrl)
-  await Promise.all([
-    control.setCode({ address: TOKEN_ADDRESS, bytecode: hex(artifact.deployedBytecode) }),
-    control.setCode({
-      address: CALL_BATCH_ADDRESS,
-      bytecode: hex(artifact.callBatch.deployedBytecode),
-    }),
-  ])
+  const contracts: [Address, { deployedBytecode: string }][] = [
+    [TOKEN_ADDRESS, artifact],
+    [CALL_BATCH_ADDRESS, artifact.callBatch],
+    [PERMIT2_ADDRESS, artifact.permit2],
+    [EXACT_PROXY_ADDRESS, artifact.exactProxy],
+    [WALLET_FACTORY, artifact.walletFactory],
+  ]
+  await Promise.all(
+    contracts.map(([address, { deployedBytecode }]) =>
+      control.setCode({ address, bytecode: hex(deployedBytecode) }),
+    ),
+  )
 }
 
 /** Resolves with the port that the node says it listens on. */

@@ -33,6 +33,8 @@ export interface FacilitatorOptions {
   readonly intercept?: Intercept
   /** How long a settle waits for its transaction before it answers `settlement_pending`. */
   readonly confirmationTimeoutMs?: number
+  /** Contracts that it calls to deploy a payer's wallet (EIP-6492). Default: none. */
+  readonly deployers?: readonly string[]
 }
 
 /** The facilitator that the x402 project publishes, over HTTP, settling on a local chain. */
@@ -54,11 +56,14 @@ export async function startFacilitator(options: FacilitatorOptions): Promise<Ref
 }
 
 function createFacilitator(options: FacilitatorOptions): x402Facilitator {
-  const { chain, versions = [1, 2] } = options
+  const { chain, versions = [1, 2], deployers = [] } = options
   const signer = createSigner(chain, options.confirmationTimeoutMs ?? 30_000)
   const facilitator = new x402Facilitator()
   if (versions.includes(2)) {
-    facilitator.register(`eip155:${chain.chainId}`, new ExactEvmScheme(signer))
+    facilitator.register(
+      `eip155:${chain.chainId}`,
+      new ExactEvmScheme(signer, { eip6492AllowedFactories: [...deployers] }),
+    )
   }
   // The v1 names are not CAIP-2, whatever the type of the parameter says.
   const v1Network = v1NetworkName(chain.chainId) as `${string}:${string}` // see above

@@ -2,7 +2,13 @@ import { ExactEvmScheme } from '@x402/evm'
 import type { LocalAccount } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
 import { atomicAmount } from '../../src/core/amount.ts'
-import type { NetworkId, Offer, Payment, PaymentRequirements } from '../../src/core/payment.ts'
+import type {
+  NetworkId,
+  Offer,
+  Payment,
+  PaymentPayload,
+  PaymentRequirements,
+} from '../../src/core/payment.ts'
 import { type DecodedPayment, decodePayment } from '../../src/x402/decode-payment.ts'
 import { checkLocally, type LocalCheck } from '../../src/x402/local-checks.ts'
 import { publicTestKey, seller } from '../support/accounts.ts'
@@ -85,4 +91,19 @@ export async function pay(signer: LocalAccount, offer: Offer): Promise<Payment> 
   const checked = check(await signV2(signer, offer), [offer])
   if (checked.kind !== 'passed') throw new Error(`Refused: ${checked.reason}`)
   return checked.payment
+}
+
+/** What the official client signs, in our form. `change` is what it is made to sign instead. */
+export async function paymentOf(
+  payer: Pick<LocalAccount, 'address' | 'signTypedData'>,
+  { requirements }: Offer,
+  change: Partial<Offer['requirements']> = {},
+): Promise<PaymentPayload> {
+  const signed = { ...requirements, ...change, extra: { ...requirements.extra } }
+  const { payload } = await new ExactEvmScheme(payer as LocalAccount).createPaymentPayload(
+    2,
+    signed,
+  ) // it signs typed data only
+  const resource = { url: 'https://api.example.com/v1/weather/paris' }
+  return { x402Version: 2, resource, accepted: requirements, payload }
 }

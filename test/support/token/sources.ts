@@ -2,7 +2,13 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 
 /** The token comes first; the others are put beside it so that facilitators and wallets work. */
-const FILE_NAMES = ['TestDollar.sol', 'TestWallet.sol', 'CallBatch.sol'] as const
+const FILE_NAMES = [
+  'TestDollar.sol',
+  'TestWallet.sol',
+  'CallBatch.sol',
+  'TestPermit2.sol',
+  'TestWalletFactory.sol',
+] as const
 
 export type ContractName = 'TestDollar' | 'TestWallet' | 'CallBatch'
 
