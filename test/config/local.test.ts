@@ -19,7 +19,7 @@ describe('a local facilitator in the file', () => {
         networks: [{ id: 'eip155:84532', feeCap: 50_000_000_000n }],
         keys: [{ kind: 'private-key', privateKey: KEY }],
         journal: '/etc/farebox/data/local-facilitator.db',
-        ...{ replaceAfterMs: 30_000, settleTimeoutMs: 60_000 },
+        ...{ replaceAfterMs: 30_000, settleTimeoutMs: 60_000, concurrency: 1_024 },
       },
     ])
     expect(config.networks.find(({ name }) => name === 'base-sepolia')?.rpc).toEqual([RPC])

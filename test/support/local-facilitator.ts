@@ -44,7 +44,7 @@ export async function startLocalFacilitator(
     networks: [{ id: known.id, feeCap: 50_000_000_000n }],
     keys: [privateKey(FACILITATOR_PRIVATE_KEY)],
     journal: join(folder, 'journal.db'),
-    ...{ replaceAfterMs: 30_000, settleTimeoutMs: 15_000 },
+    ...{ replaceAfterMs: 30_000, settleTimeoutMs: 15_000, concurrency: 1_024 },
     ...config,
   }
   const facilitator = openLocal(whole, [{ ...known, rpc, finality }])
