@@ -7,3 +7,9 @@ export type Clock = () => UnixMs
 export function unixMs(milliseconds: number): UnixMs {
   return milliseconds as UnixMs // the brand's only source
 }
+
+/**
+ * Calls back once after so many milliseconds, unless what it returns is called before. Never keeps
+ * the process alive. Passed in like the clock, and for the same reason.
+ */
+export type Timer = (callback: () => void, milliseconds: number) => () => void

@@ -1,3 +1,5 @@
+import type { Timer } from '../core/time.ts'
+
 /** Runs a task again and again, never twice at once. */
 export interface Alarm {
   /** Runs it now; right after the run that is going on, if one is. */
@@ -9,13 +11,20 @@ export interface Alarm {
 /** Keeps several gateways on one store from asking at the same instant for ever. */
 const JITTER = 0.2
 
+export interface AlarmOptions {
+  readonly timer?: Timer
+  /** Between 0 and 1; default Math.random. */
+  readonly random?: () => number
+}
+
 /**
  * Starts with a run at once.
  *
  * @param task Resolves with the milliseconds until its next run. Must not reject.
  */
-export function startAlarm(task: () => Promise<number>): Alarm {
-  let timer: NodeJS.Timeout | undefined
+export function startAlarm(task: () => Promise<number>, options: AlarmOptions = {}): Alarm {
+  const { timer = systemTimer, random = Math.random } = options
+  let cancel = (): void => {}
   let running: Promise<void> | null = null
   let rungMeanwhile = false
   let closed = false
@@ -25,12 +34,12 @@ export function startAlarm(task: () => Promise<number>): Alarm {
     running = null
     if (closed) return
     if (rungMeanwhile) ring()
-    else timer = setTimeout(ring, waitMs * (1 + JITTER * Math.random())).unref()
+    else cancel = timer(ring, waitMs * (1 + JITTER * random()))
   }
 
   const ring = (): void => {
     if (closed) return
-    clearTimeout(timer)
+    cancel()
     rungMeanwhile = running !== null
     running ??= run()
   }
@@ -40,8 +49,13 @@ export function startAlarm(task: () => Promise<number>): Alarm {
     ring,
     async close() {
       closed = true
-      clearTimeout(timer)
+      cancel()
       await running
     },
   }
+}
+
+const systemTimer: Timer = (callback, milliseconds) => {
+  const timeout = setTimeout(callback, milliseconds).unref()
+  return () => clearTimeout(timeout)
 }

@@ -4,11 +4,11 @@ import { unixMs } from '../core/time.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import { LOOK_MS_PER_NODE_MAX } from '../networks/chain-reader.ts'
 import type { GatewayObserver } from '../observe/events.ts'
-import { startAlarm } from './alarm.ts'
+import { type AlarmOptions, startAlarm } from './alarm.ts'
 import { createResolver, type ResolverOptions } from './resolver.ts'
 import { settleMsMax } from './settle-time.ts'
 
-export interface RecoveryOptions extends ResolverOptions {
+export interface RecoveryOptions extends ResolverOptions, AlarmOptions {
   readonly ledger: Ledger
   /** How long rows that are final are kept. */
   retentionMs(): number
@@ -25,8 +25,8 @@ export interface Recovery {
 /** Starts with a look at everything that an earlier process left behind. */
 export function startRecovery(options: RecoveryOptions): Recovery {
   const resolver = createResolver(options)
-  const sweeping = startAlarm(() => resolver.sweep())
-  const upkeep = startAlarm(() => keepUp(options))
+  const sweeping = startAlarm(() => resolver.sweep(), options)
+  const upkeep = startAlarm(() => keepUp(options), options)
   return {
     wake() {
       resolver.wake()

@@ -41,6 +41,15 @@ export interface SqliteLedgerOptions {
   readonly stallMs?: number
 }
 
+/** The thread that owns the database, as far as a ledger talks with it. A `Worker` is one. */
+export interface LedgerThread {
+  postMessage(request: SqliteRequest): void
+  on(event: 'message', listener: (reply: SqliteReply) => void): unknown
+  on(event: 'error', listener: (cause: unknown) => void): unknown
+  once(event: 'exit', listener: () => void): unknown
+  terminate(): unknown
+}
+
 /** Bounds how long one transaction keeps its first call waiting. */
 const BATCH_MAX = 512
 
@@ -58,7 +67,12 @@ export async function openSqliteLedger(options: SqliteLedgerOptions): Promise<Le
     await worker.terminate()
     throw errorFrom(reply.failure, path)
   }
-  return new SqliteLedger(worker, options)
+  return ledgerOver(worker, options)
+}
+
+/** @param thread Has opened the database already. */
+export function ledgerOver(thread: LedgerThread, options: SqliteLedgerOptions): Ledger {
+  return new SqliteLedger(thread, options)
 }
 
 function startWorker(workerData: SqliteWorkerOptions): Worker {
@@ -86,7 +100,7 @@ async function firstReply(worker: Worker): Promise<SqliteReply> {
 }
 
 class SqliteLedger implements Ledger {
-  readonly #worker: Worker
+  readonly #thread: LedgerThread
   readonly #exited: Promise<unknown>
   readonly #path: string
   readonly #clock: Clock
@@ -94,17 +108,17 @@ class SqliteLedger implements Ledger {
   readonly #queue: BatchQueue<SqliteCall, SqliteAnswer>
   #closing: Promise<void> | null = null
 
-  constructor(worker: Worker, options: SqliteLedgerOptions) {
+  constructor(thread: LedgerThread, options: SqliteLedgerOptions) {
     const { path, waitingMax = 4096, stallMs = 10_000 } = options
-    this.#worker = worker
+    this.#thread = thread
     this.#path = path
     this.#clock = options.clock ?? (() => unixMs(Date.now()))
     this.#stallMs = stallMs
-    const send = (batch: SqliteRequest) => worker.postMessage(batch)
+    const send = (batch: SqliteRequest) => thread.postMessage(batch)
     this.#queue = new BatchQueue({ send, waitingMax, batchMax: BATCH_MAX, stallMs })
-    worker.on('message', (reply: SqliteReply) => this.#receive(reply))
-    worker.on('error', cause => this.#queue.end(workerDied(cause)))
-    this.#exited = new Promise(resolve => worker.once('exit', resolve))
+    thread.on('message', (reply: SqliteReply) => this.#receive(reply))
+    thread.on('error', cause => this.#queue.end(workerDied(cause)))
+    this.#exited = new Promise(resolve => thread.once('exit', () => resolve(null)))
     this.#exited.then(() => this.#queue.end(workerDied(null)))
   }
 
@@ -196,8 +210,8 @@ class SqliteLedger implements Ledger {
       fix: 'Close the ledger only after the last request has ended.',
     })
     await this.#queue.drain(closed)
-    this.#worker.postMessage('close' satisfies SqliteRequest)
-    const hung = setTimeout(() => this.#worker.terminate(), this.#stallMs)
+    this.#thread.postMessage('close' satisfies SqliteRequest)
+    const hung = setTimeout(() => this.#thread.terminate(), this.#stallMs)
     await this.#exited
     clearTimeout(hung)
   }
