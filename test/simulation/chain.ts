@@ -72,9 +72,17 @@ export class Chain {
       state: this.#world.mishap(dropped) ? 'lost' : 'waiting',
     }
     this.#waiting.push(transaction)
+    if (sender === 'facilitator') this.#overtake(transaction)
     const fate = transaction.state === 'lost' ? ', which will be lost' : ''
     this.#world.tell(sender, `sends ${kind} of ${payment.name} as ${brief(transaction)}${fate}`)
     return transaction
+  }
+
+  /** A payer who cancels while the transfer waits, and hopes for the content all the same. */
+  #overtake(transfer: Transaction): void {
+    if (!this.#world.mishap(this.#plan.strangers * 0.7)) return
+    transfer.wait += this.#world.random.between(2, 8)
+    this.submit('cancel', transfer.payment, 'stranger')
   }
 
   /** As of the newest block. */

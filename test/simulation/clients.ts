@@ -81,9 +81,8 @@ export class Clients {
     purchase.payments.push(payment)
     if (world.random.chance(0.05)) chain.poor.add(payment.nonce)
     world.tell('client', `signs ${payment.name} for ${purchase.target}`)
-    const { strangers } = plan
-    if (world.mishap(strangers)) this.#meddle('transfer', payment)
-    if (world.mishap(strangers)) this.#meddle('cancel', payment)
+    if (world.mishap(plan.strangers / 2)) this.#meddle('transfer', payment)
+    if (world.mishap(plan.strangers / 4)) this.#meddle('cancel', payment)
     for (let count = 0; count < 3; count++) if (world.mishap(plan.cheats)) this.#cheat(payment)
     return payment
   }

@@ -197,13 +197,6 @@ export const MUTATIONS: readonly Mutation[] = [
     caughtBy: ['one execution'],
   },
   {
-    name: 'upkeep releases what is being worked for',
-    file: 'ledger/sqlite-upkeep.ts',
-    source: "AND state = 'forwarded' AND held_until <= ?2",
-    replacement: "AND state = 'forwarded'",
-    caughtBy: ['nothing unexpected', 'one execution'],
-  },
-  {
     name: 'upkeep releases what is being settled',
     file: 'ledger/sqlite-upkeep.ts',
     source: "AND state = 'forwarded' AND held_until <= ?2",

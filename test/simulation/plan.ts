@@ -41,7 +41,7 @@ export function drawPlan(random: Random): Plan {
   const sometimes = (share: number, most: number): number =>
     random.chance(share) ? random.next() * most : 0
   // Cancelling matters where blocks are replaced while a transfer waits.
-  const strangers = sometimes(0.3, 0.9)
+  const strangers = random.chance(0.3) ? 0.4 + 0.6 * random.next() : 0
   return {
     gateways: random.chance(0.55) ? 2 : 1,
     shoppers: random.between(2, 5),
@@ -63,8 +63,8 @@ export function drawPlan(random: Random): Plan {
     chain: {
       blockMs: random.pick([1_000, 2_000, 4_000]),
       finality: random.between(2, 5),
-      reorg: sometimes(strangers > 0 ? 0.9 : 0.3, 0.3),
-      late: sometimes(strangers > 0 ? 0.9 : 0.4, 0.6),
+      reorg: strangers > 0 ? 0.35 * random.next() : sometimes(0.3, 0.3),
+      late: sometimes(0.4, 0.6),
       dropped: sometimes(0.4, 0.4),
     },
   }

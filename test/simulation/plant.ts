@@ -7,6 +7,8 @@ import type { Course } from './simulate.ts'
 const HERE = new URL('.', import.meta.url).href
 const SOURCES = new URL('../../src/', import.meta.url).href
 
+let planted = 0
+
 type Simulate = (seed: number) => Promise<Course>
 
 /** Throws when a mutation's text is not in its file, or is there twice. */
@@ -23,7 +25,8 @@ export function mutate({ name, file, source, replacement }: Mutation): string {
  */
 export async function simulateWith(mutation: Mutation): Promise<Simulate> {
   const mutated = mutate(mutation)
-  const mark = `?mutation=${encodeURIComponent(mutation.name)}`
+  const mark = `?mutation=${++planted}`
+  let isLoaded = false
   const target = new URL(mutation.file, SOURCES).href
   const hooks = registerHooks({
     resolve(specifier, context, next) {
@@ -34,12 +37,15 @@ export async function simulateWith(mutation: Mutation): Promise<Simulate> {
     },
     load(url, context, next) {
       const loaded = next(url, context)
-      return url === target + mark ? { ...loaded, source: mutated } : loaded
+      if (url !== target + mark) return loaded
+      isLoaded = true
+      return { ...loaded, source: mutated }
     },
   })
   try {
     const entry = pathToFileURL(fileURLToPath(new URL('simulate.ts', HERE))).href + mark
     const { simulate }: { simulate: Simulate } = await import(entry)
+    if (!isLoaded) throw new Error(`"${mutation.name}": src/${mutation.file} is never loaded.`)
     return simulate
   } finally {
     hooks.deregister()
