@@ -156,7 +156,10 @@ export class SimulatedThread implements LedgerThread {
   }
 
   postMessage(request: SqliteRequest): void {
-    if (request === 'close') return this.exit()
+    if (request === 'close') {
+      this.exit()
+      return
+    }
     this.waiting++
     this.#perform(request)
   }

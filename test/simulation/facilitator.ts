@@ -195,4 +195,3 @@ function describe({ success, errorReason, transaction }: Answered): string {
   const hash = transaction === '' ? 'no hash' : transaction.slice(0, 8)
   return `${success ? 'success' : errorReason}, ${hash}`
 }
-

@@ -4,7 +4,8 @@ import { type Force, openForce } from '../../src/flow/force.ts'
 import { handleRequest } from '../../src/flow/handle-request.ts'
 import type { House } from '../../src/flow/house.ts'
 import { openHouse } from '../../src/flow/open-house.ts'
-import { attemptMsMax, startRecovery } from '../../src/flow/recovery.ts'
+import { attemptMsMax, type Recovery, startRecovery } from '../../src/flow/recovery.ts'
+import type { Ledger } from '../../src/ledger/ledger.ts'
 import { ledgerOver } from '../../src/ledger/sqlite.ts'
 import type { ChainReader } from '../../src/networks/chain-reader.ts'
 import { combineObservers, type GatewayObserver } from '../../src/observe/events.ts'
@@ -36,6 +37,8 @@ interface Run {
   readonly process: Process
   readonly force: Force
   readonly house: House
+  readonly ledger: Ledger
+  readonly recovery: Recovery
   readonly thread: SimulatedThread
   readonly open: Map<string, SimulatedExchange>
 }
@@ -86,7 +89,7 @@ export class SimulatedGateway {
     })
     const { wake: claimLeftOpen } = recovery
     const house = openHouse({ force, ledger, observer, clock: this.#clock, claimLeftOpen })
-    this.#run = { process, force, house, thread, open: new Map() }
+    this.#run = { process, force, house, ledger, recovery, thread, open: new Map() }
   }
 
   /** As SIGKILL does it. */
@@ -98,6 +101,17 @@ export class SimulatedGateway {
     this.#run = null
     for (const exchange of run.open.values()) exchange.disconnect()
     run.thread.exit()
+  }
+
+  /** As SIGTERM does it, once no request is open. */
+  async stop(): Promise<void> {
+    const run = this.#run
+    if (run === null) return
+    run.process.tell('stops')
+    await run.recovery.close()
+    await run.force.close()
+    await run.ledger.close()
+    this.#run = null
   }
 
   /** Puts the same configuration into force again. */

@@ -221,7 +221,10 @@ export class Invariants {
 
   #checkRow(row: LedgerRow): void {
     const payment = PAYMENTS.find(({ key }) => key === row.key)
-    if (payment === undefined) return this.unexpected(`a row of nobody: ${row.key}`)
+    if (payment === undefined) {
+      this.unexpected(`a row of nobody: ${row.key}`)
+      return
+    }
     if (row.state === 'released') {
       const fate = this.#chain.fateOfSettles(payment)
       if (fate === 'none' || this.isExcused(payment, 'denied transfer')) return

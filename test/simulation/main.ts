@@ -50,7 +50,10 @@ async function runSeeds(run: (seed: number) => Promise<Course>, mutation: string
 
 function report({ mutation, seeds, seed, rule, detail }: Outcome): void {
   const name = mutation === null ? '' : `${mutation}: `
-  if (rule === null) return say(`${name}${seeds} seeds, every rule held`)
+  if (rule === null) {
+    say(`${name}${seeds} seeds, every rule held`)
+    return
+  }
   say(`${name}seed ${seed} breaks "${rule}": ${detail}`)
   if (mutation === null) say(`${RULES[rule]}\nAgain: npm run test:simulate -- --seed ${seed}`)
 }

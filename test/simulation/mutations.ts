@@ -13,7 +13,7 @@ export interface Mutation {
 }
 
 /** Faults that the simulation must catch. */
-export const MUTATIONS: readonly Mutation[] = [
+export const MUTATIONS: readonly [Mutation, ...Mutation[]] = [
   {
     name: 'content is served though the settlement is unknown',
     file: 'flow/sell.ts',
@@ -185,8 +185,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'an entitlement does not hold the payment',
     file: 'ledger/sqlite-claims.ts',
-    source: 'SET id = ${NEXT_ID}, held_until = ?, redeemable_ms',
-    replacement: 'SET id = ${NEXT_ID}, held_until = 0 * ?, redeemable_ms',
+    source: 'held_until = ?, redeemable_ms = ?',
+    replacement: 'held_until = 0 * ?, redeemable_ms = ?',
     caughtBy: ['one execution'],
   },
   {

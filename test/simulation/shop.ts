@@ -110,7 +110,10 @@ async function signPool(): Promise<SignedPayment[]> {
     const key = keccak256(Buffer.from(`farebox simulation, worth nothing: ${name}`))
     const publicKey = curve.derivePublicKeyUncompressed(key)
     if (typeof publicKey === 'string') throw new Error(publicKey)
-    return { key, address: checksumAddress(`0x${keccak256(publicKey.subarray(1)).toString('hex', 12)}`) }
+    return {
+      key,
+      address: checksumAddress(`0x${keccak256(publicKey.subarray(1)).toString('hex', 12)}`),
+    }
   })
   return Array.from({ length: 48 }, (_, index) => {
     const payer = payers[index % payers.length]

@@ -19,6 +19,7 @@ export interface Course {
 /** Longest time from the end of all faults until every row is final. */
 const QUIET_MS_MAX = 15 * 60_000
 const REDEEM_MS_MAX = 2 * 60_000
+const STOP_MS_MAX = 60_000
 const REDEEM_AGAIN_MS = 5_000
 
 /** Runs one seed from its beginning to its end. */
@@ -98,9 +99,13 @@ async function untilTheEnd(
   await redeemAll(around, clients)
   invariants.compareWithChain()
   checkPurchases(around, clients)
-  await world.runUntil(() => gateways.every(({ unfinished }) => unfinished === 0), 30_000)
+  await world.runUntil(() => gateways.every(({ unfinished }) => unfinished === 0), STOP_MS_MAX)
   const left = gateways.reduce((sum, { unfinished }) => sum + unfinished, 0)
   if (left > 0) world.violate('nothing left over', `${left} requests or calls`)
+  for (const gateway of gateways) void gateway.stop()
+  await world.runUntil(() => gateways.every(({ isUp }) => !isUp), STOP_MS_MAX)
+  const up = gateways.filter(({ isUp }) => isUp).map(({ name }) => name)
+  if (up.length > 0) world.violate('nothing left over', `${up} cannot be stopped`)
 }
 
 const FINAL = new Set(['settled', 'delivered', 'released'])

@@ -1,5 +1,5 @@
-import type { Upstream, UpstreamOutcome, UpstreamRequest } from '../../src/upstream/upstream.ts'
 import { PausedBody } from '../../src/upstream/paused-body.ts'
+import type { Upstream, UpstreamOutcome, UpstreamRequest } from '../../src/upstream/upstream.ts'
 import type { Invariants } from './invariants.ts'
 import type { Plan } from './plan.ts'
 import type { Process } from './process.ts'

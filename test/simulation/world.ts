@@ -70,19 +70,23 @@ export class World {
   }
 
   tell(actor: string, what: string): void {
+    if (this.violation !== null) return
     this.#story.push({ at: this.#now - BEGIN_MS, actor, what })
   }
 
   violate(rule: Rule, detail: string): void {
     if (this.violation !== null) return
-    this.violation = { rule, detail }
     this.tell('RULE BROKEN', `${rule}: ${detail}`)
+    this.violation = { rule, detail }
   }
 
   /** One line an event: simulated seconds, who, what. */
   story(): string {
     return this.#story
-      .map(({ at, actor, what }) => `${(at / 1000).toFixed(3).padStart(9)}  ${actor.padEnd(14)}${what}`)
+      .map(
+        ({ at, actor, what }) =>
+          `${(at / 1000).toFixed(3).padStart(9)}  ${actor.padEnd(14)}${what}`,
+      )
       .join('\n')
   }
 
