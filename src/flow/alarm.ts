@@ -55,7 +55,7 @@ export function startAlarm(task: () => Promise<number>, options: AlarmOptions = 
   }
 }
 
-const systemTimer: Timer = (callback, milliseconds) => {
+export const systemTimer: Timer = (callback, milliseconds) => {
   const timeout = setTimeout(callback, milliseconds).unref()
   return () => clearTimeout(timeout)
 }

@@ -1,4 +1,6 @@
 import type { PaymentKey } from '../core/payment.ts'
+import type { Timer } from '../core/time.ts'
+import { systemTimer } from './alarm.ts'
 
 /** Lets requests wait until it is known what became of their payment. */
 export interface SettlementWatch {
@@ -23,7 +25,10 @@ export interface Waiting {
 /** Each holds a connection, and a body of up to 64 KiB. */
 const WAITING_MAX = 256
 
-export function createSettlementWatch(waitingMax = WAITING_MAX): SettlementWatch {
+export function createSettlementWatch(
+  waitingMax = WAITING_MAX,
+  timer: Timer = systemTimer,
+): SettlementWatch {
   const rings = new Map<PaymentKey, () => void>()
   let closed = false
   return {
@@ -35,9 +40,9 @@ export function createSettlementWatch(waitingMax = WAITING_MAX): SettlementWatch
       return {
         ring,
         async news(milliseconds) {
-          const timer = setTimeout(ring, milliseconds)
+          const cancel = timer(ring, milliseconds)
           await news.promise
-          clearTimeout(timer)
+          cancel()
           // What was told before somebody asked counts as well, but only once.
           news = Promise.withResolvers<void>()
         },

@@ -68,7 +68,7 @@ export class Clients {
         if (status === 402) payment = this.#sign(purchase)
         if (outcome === 'not_billable' && world.random.chance(0.3)) return
       }
-      await world.sleep(world.random.between(700, 5_000))
+      await world.sleep(world.random.between(1_000, 6_000))
     }
   }
 
@@ -110,7 +110,9 @@ export class Clients {
     await world.sleep(world.random.latency(0, 3_000))
     const second = this.#ask(asked)
     const answers = [await first, await second]
-    return answers.find(isContent) ?? answers[world.random.between(0, 1)] ?? first
+    // Whoever hears from one of two gateways that the payment is taken does not sign another.
+    const isTaken = (answer: Answer): boolean => answer.kind === 'lost' || answer.status !== 402
+    return answers.find(isContent) ?? answers.find(isTaken) ?? first
   }
 
   async #ask(asked: Omit<Asked, 'number'>): Promise<Answer> {

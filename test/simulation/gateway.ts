@@ -1,10 +1,11 @@
-import { type Clock, unixMs } from '../../src/core/time.ts'
+import { type Clock, type Timer, unixMs } from '../../src/core/time.ts'
 import { FareboxError } from '../../src/errors.ts'
 import { type Force, openForce } from '../../src/flow/force.ts'
 import { handleRequest } from '../../src/flow/handle-request.ts'
 import type { House } from '../../src/flow/house.ts'
 import { openHouse } from '../../src/flow/open-house.ts'
 import { attemptMsMax, type Recovery, startRecovery } from '../../src/flow/recovery.ts'
+import { createSettlementWatch } from '../../src/flow/settlement-watch.ts'
 import type { Ledger } from '../../src/ledger/ledger.ts'
 import { ledgerOver } from '../../src/ledger/sqlite.ts'
 import type { ChainReader } from '../../src/networks/chain-reader.ts'
@@ -31,6 +32,9 @@ export interface Surroundings {
   readonly upstream: UpstreamService
   readonly invariants: Invariants
 }
+
+/** Few, so that the bound is met. */
+const WAITING_MAX = 2
 
 /** What `src/gateway.ts` puts together, over simulated surroundings. */
 interface Run {
@@ -76,9 +80,11 @@ export class SimulatedGateway {
     const ledger = ledgerOver(thread, { path: ':memory:', clock: this.#clock })
     const force = await this.#bringIntoForce(process)
     const observer = this.#observe(process)
+    const timer: Timer = (callback, milliseconds) => process.after(milliseconds, callback)
+    const settlements = createSettlementWatch(WAITING_MAX, timer)
     const recovery = startRecovery({
-      ...{ ledger, observer, clock: this.#clock, random: world.random.next },
-      timer: (callback, milliseconds) => process.after(milliseconds, callback),
+      ...{ ledger, observer, clock: this.#clock, random: world.random.next, timer },
+      resolved: settlements.tell,
       chain: network => (network === NETWORK ? this.#chainOf(process) : null),
       async resettle(stored) {
         const { value, leave } = force.enter()
@@ -88,7 +94,8 @@ export class SimulatedGateway {
       retentionMs: () => force.current.config.store.retentionMs,
     })
     const { wake: claimLeftOpen } = recovery
-    const house = openHouse({ force, ledger, observer, clock: this.#clock, claimLeftOpen })
+    const clock = this.#clock
+    const house = openHouse({ force, ledger, observer, clock, claimLeftOpen, settlements })
     this.#run = { process, force, house, ledger, recovery, thread, open: new Map() }
   }
 

@@ -60,6 +60,7 @@ export function shopConfig(rpc: readonly string[]): GatewayConfig {
     networks: [
       {
         ...{ id: NETWORK, name: 'base-sepolia', v1Name: 'base-sepolia', testnet: true, rpc },
+        ...{ family: 'evm', aliases: [], explorer: null },
         finality: 3,
         assets: [
           {

@@ -5,7 +5,7 @@ import type { Outcome } from './main.ts'
 import { MUTATIONS } from './mutations.ts'
 import { mutate } from './plant.ts'
 
-const SEEDS = 250
+const SEEDS = 150
 /** A fault that no seed up to this one shows is not caught. Most show within the first ten. */
 const SEEDS_PER_MUTATION_MAX = 1_000
 const MINUTES_MAX = 4
