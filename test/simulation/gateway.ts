@@ -151,7 +151,7 @@ export class SimulatedGateway {
     const { facilitator, upstream, plan } = this.#around
     const engine = createPaymentEngine(
       [{ facilitator: facilitator.clientOf(process), supported: SUPPORTED }],
-      { nameOf: () => null, networkOf: () => null },
+      { networkOf: () => null },
     )
     return openForce(shopConfig(plan.hasNode ? ['http://node.invalid'] : []), {
       clock: this.#clock,

@@ -87,9 +87,9 @@ export const MUTATIONS: readonly [Mutation, ...Mutation[]] = [
   {
     name: 'a payment that another gateway has spent meanwhile is refused',
     file: 'flow/sell.ts',
-    source: "return known.kind === 'unclaimed' ? refuse",
-    replacement: 'return known.kind ? refuse',
-    caughtBy: ['no 402 after a settle'],
+    source: "if (known.kind !== 'unclaimed') return answerKnown(purchase, known)",
+    replacement: '',
+    caughtBy: ['no 402 after a settle', 'redeemable'],
   },
   {
     name: 'the ledger is not asked before a payment is refused as too old',

@@ -14,6 +14,8 @@ const TOKEN = addressNamed('token')
 export const PAY_TO = addressNamed('seller')
 export const AMOUNT = 1000n
 
+const NO_QUIRKS = { omitVersion: false, supported: null, otherUrls: [] }
+
 export const UPSTREAM_MS_MAX = 4_000
 export const VERIFY_MS_MAX = 4_000
 export const SETTLE_MS_MAX = 6_000
@@ -49,6 +51,7 @@ export function shopConfig(rpc: readonly string[]): GatewayConfig {
   return {
     server: {
       ...{ listen: { host: '127.0.0.1', port: 0 }, publicUrl: null, trustedProxies: [] },
+      workers: 1,
       limits: { headerBytes: 16_384, bodyBytes: 1_048_576, requestTimeoutMs: 60_000 },
       drainTimeoutMs: 10_000,
     },
@@ -73,6 +76,7 @@ export function shopConfig(rpc: readonly string[]): GatewayConfig {
     facilitators: [
       {
         ...{ name: 'simulated', url: 'http://facilitator.invalid', headers: {} },
+        ...{ preset: null, auth: { kind: 'none' }, quirks: NO_QUIRKS },
         ...{ timeoutMs: VERIFY_MS_MAX, settleTimeoutMs: SETTLE_MS_MAX },
       },
     ],
