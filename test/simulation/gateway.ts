@@ -157,7 +157,8 @@ export class SimulatedGateway {
       clock: this.#clock,
       upstreams: createUpstreamSet(() => upstream.clientOf(process)),
       openPayments: () => ({
-        ...{ engine: () => engine, silent: () => [], firstRound: Promise.resolve() },
+        ...{ engine: () => engine, facilitators: [], silent: () => [] },
+        firstRound: Promise.resolve(),
         close: async () => {},
       }),
     })

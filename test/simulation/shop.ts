@@ -42,7 +42,7 @@ function route(key: string, settle: SettleMode): RouteConfig {
   return {
     ...{ key, method, path, settle, upstream: 'api', price: { kind: 'paid', offers: [offer] } },
     ...{ description: null, mimeType: null, cors: null, timeoutMs: UPSTREAM_MS_MAX },
-    billable: [{ from: 200, to: 399 }],
+    ...{ billable: [{ from: 200, to: 399 }], replay: null, identifierRequired: false },
   }
 }
 
@@ -56,6 +56,7 @@ export function shopConfig(rpc: readonly string[]): GatewayConfig {
       drainTimeoutMs: 10_000,
     },
     admin: null,
+    supportCacheFile: null,
     store: {
       ...{ kind: 'sqlite', path: ':memory:' },
       ...{ redeemableMs: 86_400_000, retentionMs: 30 * 86_400_000 },
@@ -75,9 +76,9 @@ export function shopConfig(rpc: readonly string[]): GatewayConfig {
     ],
     facilitators: [
       {
-        ...{ name: 'simulated', url: 'http://facilitator.invalid', headers: {} },
+        ...{ kind: 'http', name: 'simulated', url: 'http://facilitator.invalid', headers: {} },
         ...{ preset: null, auth: { kind: 'none' }, quirks: NO_QUIRKS },
-        ...{ timeoutMs: VERIFY_MS_MAX, settleTimeoutMs: SETTLE_MS_MAX },
+        ...{ timeoutMs: VERIFY_MS_MAX, settleTimeoutMs: SETTLE_MS_MAX, concurrency: 256 },
       },
     ],
     upstreams: [
