@@ -17,15 +17,15 @@ export const MUTATIONS: readonly [Mutation, ...Mutation[]] = [
   {
     name: 'content is served though the settlement is unknown',
     file: 'flow/sell.ts',
-    source: "if (settlement.kind === 'settled') return paidReply(purchase, id, outcome)",
+    source: "if (settlement.kind === 'settled') return await paidReply(purchase, id, outcome)",
     replacement: "if (settlement.kind !== 'rejected') return paidReply(purchase, id, outcome)",
     caughtBy: ['paid before bytes'],
   },
   {
     name: 'work is done up front though the settlement is unknown',
     file: 'flow/sell.ts',
-    source: "if (settlement.kind !== 'settled') return notSettled(purchase, settlement)",
-    replacement: "if (settlement.kind === 'rejected') return notSettled(purchase, settlement)",
+    source: "if (settlement.kind !== 'settled') return unpaidReply(purchase, settlement)",
+    replacement: "if (settlement.kind === 'rejected') return unpaidReply(purchase, settlement)",
     caughtBy: ['paid before bytes', 'one execution', 'nothing unexpected'],
   },
   {
@@ -64,9 +64,9 @@ export const MUTATIONS: readonly [Mutation, ...Mutation[]] = [
   },
   {
     name: 'a response that broke off counts as delivered',
-    file: 'flow/sell.ts',
-    source: "delivery === 'delivered' ? ledger.markDelivered(id) : ledger.endHold(id)",
-    replacement: 'ledger.markDelivered(id)',
+    file: 'flow/redeem.ts',
+    source: "if (delivery === 'delivered') return ledger.markDelivered(id)",
+    replacement: 'return ledger.markDelivered(id)',
     caughtBy: ['redeemable'],
   },
   {
@@ -78,7 +78,7 @@ export const MUTATIONS: readonly [Mutation, ...Mutation[]] = [
   },
   {
     name: 'what the upstream failed to serve stays held after a redemption',
-    file: 'flow/sell.ts',
+    file: 'flow/redeem.ts',
     source: `    await ledger.endHold(id)
     return withReceipt(upstreamFailure(outcome), purchase, receipt)`,
     replacement: '    return withReceipt(upstreamFailure(outcome), purchase, receipt)',
@@ -86,7 +86,7 @@ export const MUTATIONS: readonly [Mutation, ...Mutation[]] = [
   },
   {
     name: 'a payment that another gateway has spent meanwhile is refused',
-    file: 'flow/sell.ts',
+    file: 'flow/redeem.ts',
     source: "if (known.kind !== 'unclaimed') return answerKnown(purchase, known)",
     replacement: '',
     caughtBy: ['no 402 after a settle', 'redeemable'],
@@ -103,7 +103,7 @@ export const MUTATIONS: readonly [Mutation, ...Mutation[]] = [
     file: 'flow/handle-request.ts',
     source: "if (known.kind !== 'unclaimed') return answerKnown(purchase, known)",
     replacement: '',
-    caughtBy: ['no 402 after a settle'],
+    caughtBy: ['redeemable', 'no 402 after a settle'],
   },
   {
     name: 'a hold is shorter than the work that it protects',
@@ -151,7 +151,7 @@ export const MUTATIONS: readonly [Mutation, ...Mutation[]] = [
     name: 'a settle without an answer counts as not sent',
     file: 'x402/payment-engine.ts',
     source: "return { kind: 'unknown', detail: String(error), transaction }",
-    replacement: 'return notSent(RETRY_AFTER_SECONDS)',
+    replacement: "return { kind: 'not-sent', retryAfterSeconds: 5 }",
     caughtBy: ['released for good', 'transfer has its row', 'no 402 after a settle'],
   },
   {
@@ -164,7 +164,7 @@ export const MUTATIONS: readonly [Mutation, ...Mutation[]] = [
   {
     name: 'a payment that is being worked for is taken over',
     file: 'ledger/claim-rules.ts',
-    source: "(state === 'forwarded' && !held)",
+    source: "(state === 'forwarded' && now >= heldUntil)",
     replacement: "state === 'forwarded'",
     caughtBy: ['one execution', 'nothing unexpected'],
   },
