@@ -17,7 +17,11 @@ export type Answer =
   | 'hang-up'
 
 /** Replaces, delays or drops an answer. `next` does the work; uncalled, nothing happens. */
-export type Intercept = (operation: Operation, next: () => Promise<Answer>) => Promise<Answer>
+export type Intercept = (
+  operation: Operation,
+  next: () => Promise<Answer>,
+  body: unknown,
+) => Promise<Answer>
 
 export interface ReferenceFacilitator {
   readonly url: string
@@ -50,7 +54,7 @@ export async function startFacilitator(options: FacilitatorOptions): Promise<Ref
     if (operation === 'supported') calls.supported += 1
     else calls[operation].push(body)
     const next = () => perform(facilitator, operation, body)
-    send(response, await intercept(operation, next).catch(failure))
+    send(response, await intercept(operation, next, body).catch(failure))
   })
   return { url: server.url, calls, close: server.close }
 }

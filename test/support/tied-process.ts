@@ -13,8 +13,13 @@ export interface TiedProcess {
  * It gets a process group of its own, so that Ctrl-C reaches only us and we decide the order of the
  * shutdown. Its stdout is a pipe that the caller must read; its stderr is one as well.
  */
-export function spawnTied(command: string, parameters: readonly string[]): TiedProcess {
-  const child = spawn(command, parameters, { stdio: ['ignore', 'pipe', 'pipe'], detached: true })
+export function spawnTied(
+  command: string,
+  parameters: readonly string[],
+  env: NodeJS.ProcessEnv = process.env,
+): TiedProcess {
+  const stdio = ['ignore' as const, 'pipe' as const, 'pipe' as const]
+  const child = spawn(command, parameters, { stdio, detached: true, env })
   const gone = once(child, 'close').catch(() => undefined)
   const killNow = () => void child.kill('SIGKILL')
   process.on('exit', killNow)
