@@ -28,12 +28,14 @@ export interface Life {
 }
 
 const ARRIVALS_MS = 120
+/** So that a gateway is not buried under what its predecessors left behind. */
+const COME_BACK_MAX = 4
 
 /** Starts a gateway, sends it customers, and kills it. */
 export async function live(world: KillWorld, plan: GenerationPlan, chance: Chance): Promise<Life> {
   const { aim, number: generation, pauseMs, newOrders } = plan
   if (pauseMs > 0) await world.advance(pauseMs)
-  const waiting = world.orders.filter(({ finished }) => !finished)
+  const waiting = whoComesBack(world.orders, plan, chance)
   const trigger = new AbortController()
   const { signal: killed } = trigger
   const open = new Set<Order>()
@@ -79,6 +81,20 @@ async function come(
   const arrivesMs = chance.between(0, ARRIVALS_MS)
   await sleep(arrivesMs, null, { signal: counter.killed }).catch(() => undefined)
   await shop(order, counter, world)
+}
+
+/**
+ * After a long while everybody does, otherwise some: most payments are still held for the gateway
+ * that died over them.
+ */
+function whoComesBack(
+  orders: readonly Order[],
+  { pauseMs }: GenerationPlan,
+  chance: Chance,
+): readonly Order[] {
+  const waiting = orders.filter(({ finished }) => !finished)
+  if (pauseMs === 0) return waiting.filter(() => chance.happens(0.3)).slice(0, COME_BACK_MAX)
+  return waiting.slice(0, 3 * COME_BACK_MAX)
 }
 
 /** Orders with a request that has not come to its end. */

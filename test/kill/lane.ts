@@ -20,7 +20,7 @@ export interface LaneResult {
 }
 
 /** As many as a gateway that dies young can have taken on. */
-const NEW_ORDERS_MAX = 8
+const NEW_ORDERS_MAX = 6
 
 /** Kills one gateway after the other over one store, until a promise is broken or all are dead. */
 export async function runLane(options: LaneOptions): Promise<LaneResult> {
@@ -50,8 +50,8 @@ function drawGeneration(number: number, chance: ReturnType<typeof createChance>)
   return {
     number,
     aim: drawAim(chance, settle),
-    newOrders: chance.between(4, NEW_ORDERS_MAX),
-    pauseMs: chance.happens(0.3) ? chance.between(40_000, 120_000) : 0,
+    newOrders: chance.between(3, NEW_ORDERS_MAX),
+    pauseMs: chance.happens(0.4) ? chance.between(40_000, 120_000) : 0,
   }
 }
 

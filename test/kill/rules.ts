@@ -193,6 +193,8 @@ const EXPECTED = new Set([
   '503 facilitator_unavailable',
   // What the upstream itself says.
   '500 null',
+  // Where this machine is too busy for the configured time-out.
+  '504 upstream_timeout',
 ])
 
 function isExpected(status: number | null, code: string | null): boolean {

@@ -22,11 +22,12 @@ export function startUpstream({ moments, find, isCalm }: UpstreamParts): Promise
     const order = find(id)
     if (order === undefined) return void response.writeHead(404).end()
     const { plan, executions } = order
-    const already = running.get(id) ?? 0
-    running.set(id, already + 1)
-    response.once('close', () => running.set(id, (running.get(id) ?? 1) - 1))
-    const fails = plan.upstream === 'fails once' && executions.length === 0 && !isCalm()
     const generation = Number(request.headers['x-generation'])
+    const one = `${generation} ${id}`
+    const already = running.get(one) ?? 0
+    running.set(one, already + 1)
+    response.once('close', () => running.set(one, (running.get(one) ?? 1) - 1))
+    const fails = plan.upstream === 'fails once' && executions.length === 0 && !isCalm()
     executions.push({ generation, status: fails ? 500 : 200, overlaps: already > 0 })
     moments.tell('upstream asked', order)
     request.resume()

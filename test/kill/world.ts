@@ -148,7 +148,7 @@ function gatewayYaml(parts: {
 }): string {
   const { rpcUrl, facilitator, upstream, books, generation } = parts
   const route = (settle: keyof typeof ROUTES, price: string): string =>
-    `  ${ROUTES[settle]}/{id}: {price: ${price}, settle: ${settle}, timeout: 2s}`
+    `  ${ROUTES[settle]}/{id}: {price: ${price}, settle: ${settle}, timeout: 10s}`
   // The origin is part of what a payment is for, and every gateway listens on another port.
   return `version: 1
 admin: off
@@ -156,7 +156,7 @@ server: {listen: "127.0.0.1:0", publicUrl: "http://shop.test"}
 store: {url: "${books.url}"}
 payTo: "${seller}"
 accepts: [{network: ${NETWORK}, maxTimeout: 1h}]
-facilitators: [{url: "${facilitator.url}", timeout: 2s, settleTimeout: 2s}]
+facilitators: [{url: "${facilitator.url}", timeout: 10s, settleTimeout: 5s}]
 networks: {${NETWORK}: {rpc: ["${rpcUrl}"], finality: 2}}
 upstreams: {shop: {url: "${upstream.url}", headers: {x-generation: "${generation}"}}}
 routes:
