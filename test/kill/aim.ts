@@ -30,11 +30,11 @@ export function drawAim(chance: Chance, settle: SettleMode): Aim {
     [1, chance.between(1, 4)],
     [1, chance.between(5, 20)],
   ])
-  return { kind, settle, times: chance.between(1, 4), afterMs }
+  return { kind, settle, times: chance.between(1, 2), afterMs }
 }
 
 /** What was aimed at may never happen. */
-const PATIENCE_MS = 3_000
+const PATIENCE_MS = 5_000
 
 /**
  * Pulls the trigger at the instant that is aimed at. What is to happen at once happens before

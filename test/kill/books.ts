@@ -5,6 +5,7 @@ import type { ClaimState, Ledger, LedgerRow } from '../../src/ledger/ledger.ts'
 import { openPostgresLedger } from '../../src/ledger/postgres.ts'
 import { openSqliteLedger } from '../../src/ledger/sqlite.ts'
 import type { TestPostgres } from '../support/postgres.ts'
+import type { SlowLine } from './slow-line.ts'
 
 /** The ledger of a gateway, seen from outside. */
 export interface Books {
@@ -41,8 +42,14 @@ export function sqliteBooks(path: string): Books {
   }
 }
 
-export async function postgresBooks(postgres: TestPostgres, schema: string): Promise<Books> {
-  const url = await postgres.createSchema(schema)
+/** @param line Through which gateways reach the database. */
+export async function postgresBooks(
+  postgres: TestPostgres,
+  schema: string,
+  line: SlowLine,
+): Promise<Books> {
+  const near = await postgres.createSchema(schema)
+  const url = near.replace(`:${postgres.port}/`, `:${line.port}/`)
   const table = `"${schema}".farebox_claims`
   return {
     url,
@@ -51,7 +58,7 @@ export async function postgresBooks(postgres: TestPostgres, schema: string): Pro
       if (known?.['name'] === null) return new Map()
       return toStates(await postgres.query(`SELECT payment_key, state FROM ${table}`))
     },
-    rows: () => allRows(openPostgresLedger({ url, clock })),
+    rows: () => allRows(openPostgresLedger({ url: near, clock })),
   }
 }
 

@@ -5,9 +5,13 @@ import { startPostgres } from '../support/postgres.ts'
 import { type Books, postgresBooks, sqliteBooks } from './books.ts'
 import type { Life } from './generation.ts'
 import { type LaneResult, runLane } from './lane.ts'
+import { openSlowLine } from './slow-line.ts'
 import { warmUp } from './world.ts'
 
 export const STORES = ['sqlite', 'postgres'] as const
+
+/** To PostgreSQL and back takes twice as long: what is done too early is done by then. */
+const LINE_MS = 6
 
 export interface KillRun {
   readonly seed: number
@@ -28,7 +32,9 @@ export async function killOverStores(run: KillRun): Promise<LaneResult[]> {
     async postgres(): Promise<Books> {
       const postgres = await startPostgres()
       opened.defer(() => postgres.close())
-      return postgresBooks(postgres, 'kill')
+      const line = await openSlowLine(postgres.port, LINE_MS)
+      opened.defer(() => line.close())
+      return postgresBooks(postgres, 'kill', line)
     },
   }
   const { seed, stores, onLife } = run
