@@ -193,7 +193,8 @@ const EXPECTED = new Set([
   '503 facilitator_unavailable',
   // What the upstream itself says.
   '500 null',
-  // Where this machine is too busy for the configured time-out.
+  // Where this machine is too busy for the time-outs.
+  '503 store_unavailable',
   '504 upstream_timeout',
 ])
 

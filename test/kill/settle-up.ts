@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { LedgerRow } from '../../src/ledger/ledger.ts'
+import type { ClaimState, LedgerRow } from '../../src/ledger/ledger.ts'
 import { shop } from './customer.ts'
 import type { Order } from './order.ts'
 import { present } from './present.ts'
@@ -23,7 +23,7 @@ const PAUSE_MS = 200_000
 const PATIENCE_MS = 30_000
 /** A payment that nobody works on is redeemed at once, not when some hold has run out. */
 const REDEEM_MS_MAX = 10_000
-const CALM_ORDERS = 12
+const CALM_ORDERS = 8
 
 /**
  * Runs the last gateway, which nobody kills: everybody comes back, everything open is finished,
@@ -38,7 +38,7 @@ export async function settleUp(world: KillWorld, deaths: readonly Death[]): Prom
   const gateway = await world.startGateway(generation, stopped.signal)
   if (gateway.kind !== 'listening') throw new Error(`It did not start again: ${gateway.stdout}`)
   try {
-    for (let count = 0; count < CALM_ORDERS; count++) await world.newOrder()
+    await orderInPeace(world)
     const patience = AbortSignal.any([stopped.signal, AbortSignal.timeout(PATIENCE_MS)])
     const counter = { url: gateway.url, generation, killed: patience }
     const waiting = world.orders.filter(({ finished }) => !finished)
@@ -64,6 +64,17 @@ export async function settleUp(world: KillWorld, deaths: readonly Death[]): Prom
   }
 }
 
+/** Also customers who go away in the middle: nobody dies, and they come back to what is theirs. */
+async function orderInPeace(world: KillWorld): Promise<void> {
+  for (let count = 0; count < CALM_ORDERS; count++) await world.newOrder()
+  for (const settle of ['on-response', 'before-upstream'] as const) {
+    const leaving = { at: 'body', afterMs: 0 } as const
+    const leaves = { settle, content: 'streamed', manner: 'returns', leaving } as const
+    await world.newOrder(leaves)
+    await world.newOrder({ ...leaves, manner: 'vanishes' })
+  }
+}
+
 /** Waits for the resolver, and tells what it did not finish. */
 async function openRows(world: KillWorld): Promise<Violation[]> {
   const deadline = performance.now() + PATIENCE_MS
@@ -86,21 +97,27 @@ async function redeemAll(
   counter: { readonly url: string; readonly generation: number },
 ): Promise<{ redeemed: number; violations: Violation[] }> {
   const states = await world.books.states()
-  const violations: Violation[] = []
-  let redeemed = 0
-  for (const { nonce } of transfers) {
-    const order = orderOf(world, nonce)
-    if (order === null) continue
-    const own = order.attempts.filter(one => one.nonce === nonce)
-    const isOwed = !own.some(({ whole }) => whole)
-    // Where the client went away itself, everything may have been handed over by then.
-    const isOver = states.get(nonce) === 'delivered' && own.some(({ left }) => left)
-    if (states.get(nonce) !== 'settled' && (!isOwed || isOver)) continue
-    const end = await redeem(world, order, { ...counter, nonce })
-    if (end === null) redeemed += 1
-    else violations.push({ rule: 'what is paid is for the asking', detail: end, order })
+  const ends = await Promise.all(
+    transfers.map(async ({ nonce }): Promise<Violation | 'redeemed' | null> => {
+      const order = orderOf(world, nonce)
+      if (order === null || !isOwed(order, nonce, states.get(nonce))) return null
+      const detail = await redeem(world, order, { ...counter, nonce })
+      if (detail === null) return 'redeemed'
+      return { rule: 'what is paid is for the asking', detail, order }
+    }),
+  )
+  return {
+    redeemed: ends.filter(end => end === 'redeemed').length,
+    violations: ends.filter(end => end !== null && end !== 'redeemed'),
   }
-  return { redeemed, violations }
+}
+
+function isOwed(order: Order, nonce: string, state: ClaimState | undefined): boolean {
+  if (state === 'settled') return true
+  const own = order.attempts.filter(one => one.nonce === nonce)
+  if (own.some(({ whole }) => whole)) return false
+  // Where the client went away itself, everything may have been handed over by then.
+  return state !== 'delivered' || own.every(({ left }) => !left)
 }
 
 /** Null once it has everything. */

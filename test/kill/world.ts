@@ -11,7 +11,15 @@ import type { Books } from './books.ts'
 import { createChance } from './chance.ts'
 import { type ShakyFacilitator, startShakyFacilitator } from './facilitator.ts'
 import { createMoments, type Moments } from './moments.ts'
-import { AMOUNTS, drawPlan, newOrder, type Order, type Payment, ROUTES } from './order.ts'
+import {
+  AMOUNTS,
+  drawPlan,
+  newOrder,
+  type Order,
+  type OrderPlan,
+  type Payment,
+  ROUTES,
+} from './order.ts'
 import { type Transfer, transfersTo } from './transfers.ts'
 import { startUpstream } from './upstream.ts'
 
@@ -21,8 +29,8 @@ export interface KillWorld {
   readonly moments: Moments
   readonly facilitator: ShakyFacilitator
   readonly orders: readonly Order[]
-  /** Draws the next order from the seed, with its payment signed. */
-  newOrder(): Promise<Order>
+  /** Draws the next order from the seed, but for what is given, with its payment signed. */
+  newOrder(given?: Partial<OrderPlan>): Promise<Order>
   sign(order: Order): Promise<Payment>
   transfers(): Promise<Transfer[]>
   /** Lets time pass, for the chain and for the next gateway. */
@@ -93,9 +101,9 @@ export async function openWorld(options: WorldOptions): Promise<KillWorld> {
   const closing = opened.move()
   return {
     ...{ books, moments, facilitator, orders, sign },
-    async newOrder() {
+    async newOrder(given = {}) {
       const id = `${name}-${orders.length}`
-      const order = newOrder(drawPlan(id, createChance(seed, `order ${id}`)))
+      const order = newOrder({ ...drawPlan(id, createChance(seed, `order ${id}`)), ...given })
       orders.push(order)
       byId.set(id, order)
       order.payments.push(await sign(order))
