@@ -32,12 +32,13 @@ function tally(names: readonly string[]): string {
     .join('')
 }
 
-const STORIES_MAX = 3
-
-/** What was broken, and the stories of the first orders that it happened to. */
+/** What was broken, and for each promise the story of an order that it happened to. */
 export function violationsToText(violations: readonly Violation[]): string {
   const rules = tally(violations.map(({ rule }) => rule))
-  const stories = violations.slice(0, STORIES_MAX).map(({ rule, detail, order }) => {
+  const firsts = violations.filter(
+    ({ rule }, index) => violations.findIndex(one => one.rule === rule) === index,
+  )
+  const stories = firsts.map(({ rule, detail, order }) => {
     const lines = order?.story.map(line => `\n    ${line}`).join('') ?? ''
     return `${rule}: ${detail}\n  ${JSON.stringify(order?.plan ?? null)}${lines}`
   })

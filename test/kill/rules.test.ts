@@ -43,8 +43,11 @@ function aRow(state: ClaimState): LedgerRow {
   }
 }
 
-function death(state: ClaimState | null, generation = 0): Death {
-  return { generation, states: new Map(state === null ? [] : [[NONCE, state]]) }
+function death(state: ClaimState | null, storeFailed = false): Death {
+  return {
+    ...{ generation: 0, storeFailed },
+    states: new Map(state === null ? [] : [[NONCE, state]]),
+  }
 }
 
 function rulesOf(violations: readonly { readonly rule: string }[]): string[] {
@@ -164,6 +167,14 @@ describe('in the end', () => {
     expect(broken({ orders, deaths: [death('settled')] })).toEqual([])
     expect(countRedeemed(orders, [death('settled')])).toBe(1)
     expect(countRedeemed(orders, [death('delivered')])).toBe(0)
+  })
+
+  test('so may one that the store did not take', () => {
+    const orders = [anOrder([WHOLE, WHOLE])]
+    expect(broken({ orders, deaths: [death('settled', true)] })).toEqual([])
+    expect(broken({ orders, deaths: [death('settled')] })).toEqual([
+      'what was delivered is not delivered again',
+    ])
   })
 
   test('a client that went away itself may have missed what was handed over', () => {

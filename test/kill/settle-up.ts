@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ClaimState, LedgerRow } from '../../src/ledger/ledger.ts'
 import { shop } from './customer.ts'
+import { saysStoreFailed } from './generation.ts'
 import type { Order } from './order.ts'
 import { present } from './present.ts'
 import { checkAftermath, countRedeemed, type Death, type Violation } from './rules.ts'
@@ -51,10 +52,14 @@ export async function settleUp(world: KillWorld, deaths: readonly Death[]): Prom
     if ((await gateway.stop()) !== 0) throw new Error('It did not stop as it was asked to.')
     const rows = await world.books.rows()
     const { orders } = world
+    const end = {
+      ...{ generation, states: await world.books.states() },
+      storeFailed: saysStoreFailed(gateway.logs),
+    }
     const violations = [
       ...open,
       ...redemption.violations,
-      ...checkAftermath({ orders, rows, transfers, deaths }),
+      ...checkAftermath({ orders, rows, transfers, deaths: [...deaths, end] }),
       ...checkUnchanged(before, transfers),
     ]
     const redeemed = countRedeemed(orders, deaths)
