@@ -64,7 +64,7 @@ export async function signFor(
   return signChallenge(chain, readChallenge(await fetch(url, options.init)), options)
 }
 
-async function signChallenge(
+export async function signChallenge(
   chain: Chain,
   challenge: Challenge,
   options: SignOptions = {},
