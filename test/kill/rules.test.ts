@@ -39,7 +39,13 @@ function aRow(state: ClaimState): LedgerRow {
     ...{ route: '/after/{id}', payer: '0xBB', network: 'eip155:84532' as NetworkId },
     ...{ asset: 'usdc', payTo: '0xcc', amount: atomicAmount(1_000n), validBefore: 1 },
     ...{ payload: '{}', requirements: '{}', transaction: '0xaa', createdAt: unixMs(1) },
-    ...{ detail: null, updatedAt: unixMs(1), settledAt: unixMs(1), deliveredAt: null },
+    ...{
+      detail: null,
+      identifier: null,
+      updatedAt: unixMs(1),
+      settledAt: unixMs(1),
+      deliveredAt: null,
+    },
   }
 }
 
