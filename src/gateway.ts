@@ -14,7 +14,6 @@ import { createHttpFacilitator } from './facilitator/http-client.ts'
 import { createOpenLocal, type OpenLocal } from './facilitator/local/open-local.ts'
 import { observeFacilitator } from './facilitator/observed.ts'
 import { openSupportCache, type SupportCache } from './facilitator/support-cache.ts'
-import type { V1Networks } from './facilitator/v1-translation.ts'
 import { type Force, openForce } from './flow/force.ts'
 import { handleRequest } from './flow/handle-request.ts'
 import type { House } from './flow/house.ts'
@@ -31,7 +30,8 @@ import type { Ledger } from './ledger/ledger.ts'
 import { openPostgresLedger } from './ledger/postgres.ts'
 import { openSqliteLedger } from './ledger/sqlite.ts'
 import { type Chains, openChains } from './networks/chains.ts'
-import { createNetworkRegistry, type NetworkRegistry } from './networks/registry.ts'
+import { createNetworkRegistry } from './networks/registry.ts'
+import { readV1Names } from './networks/v1-names.ts'
 import {
   combineObservers,
   type FacilitatorChanged,
@@ -219,16 +219,6 @@ function connectFacilitators(
 function toChange({ name, condition }: GuardedFacilitator): FacilitatorChanged {
   const now = condition()
   return { facilitator: name, condition: now.kind, forMs: now.kind === 'up' ? 0 : now.forMs }
-}
-
-function readV1Names(registry: NetworkRegistry): V1Networks {
-  return {
-    networkOf(name) {
-      const network = registry.find(name)
-      const isName = network?.v1Name === name || network?.aliases.includes(name) === true
-      return isName ? network.id : null
-    },
-  }
 }
 
 function openRecovery(parts: {

@@ -9,6 +9,7 @@ import { type PlacedFinding, placeFinding, toProblems } from './place-findings.t
 import type { Problem } from './problems.ts'
 import { readShape } from './shape.ts'
 import { readTextFile } from './text-file.ts'
+import type { Tree } from './tree.ts'
 import { resolveVariables, secretFilesIn } from './variables.ts'
 
 export type LoadResult =
@@ -19,6 +20,8 @@ export type LoadResult =
       readonly files: readonly string[]
       /** What the operator should know and need not change, in the order of the file. */
       readonly notes: readonly Problem[]
+      /** The file with the place of everything in it. Its values are resolved: secrets included. */
+      readonly document: Tree
     }
   /** Never empty, in the order of the file. */
   | { readonly kind: 'invalid'; readonly problems: readonly Problem[] }
@@ -76,7 +79,7 @@ export function readConfig(text: string, options: ReadConfigOptions): LoadResult
     checked.notes.map(note => placeFinding(note, tree)),
     file,
   )
-  return { kind: 'loaded', config: checked.config, files, notes }
+  return { kind: 'loaded', config: checked.config, files, notes, document: tree }
 }
 
 function invalid(file: string, findings: readonly PlacedFinding[]): LoadResult {

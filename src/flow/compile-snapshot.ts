@@ -1,5 +1,5 @@
 import type { GatewayConfig, RouteConfig } from '../config/gateway-config.ts'
-import type { Offer } from '../core/payment.ts'
+import type { Offer, ResourceInfo } from '../core/payment.ts'
 import type { UnixMs } from '../core/time.ts'
 import { parseRouteKey } from '../routing/pattern.ts'
 import { createRouteTable } from '../routing/route-table.ts'
@@ -70,24 +70,32 @@ function compilePrice(
 ): RoutePrice {
   if (config.price.kind === 'free') return { kind: 'free' }
   const { engine, previous, now } = shared.parts
-  const offers = config.price.offers
-    .flatMap(offer => {
-      const requirements = engine.bind(offer.requirements)
-      return requirements === null ? [] : [{ ...offer, requirements }]
-    })
-    .map(offer => (config.settle === 'before-upstream' ? settledUpFront(offer) : offer))
+  const offers = offersOf(config).flatMap(offer => {
+    const requirements = engine.bind(offer.requirements)
+    return requirements === null ? [] : [{ ...offer, requirements }]
+  })
   const quotes = createQuotes(offers, previous?.quotes.get(config.key) ?? null, now)
   shared.quotes.set(config.key, quotes)
   const { offersAt } = quotes
   if (offers.length === 0) return { kind: 'paid', offersAt, challenge: null }
-  const resource = {
-    ...(config.description === null ? {} : { description: config.description }),
-    ...(config.mimeType === null ? {} : { mimeType: config.mimeType }),
-  }
   const { key, identifierRequired } = config
   const challenged = { key, identifierRequired, cache: shared.cache }
-  const challenge = createChallenge(challenged, offers, resource)
+  const challenge = createChallenge(challenged, offers, resourceOf(config))
   return { kind: 'paid', offersAt, challenge }
+}
+
+/** The offers of a route as its 402 writes them; none for a free one. */
+export function offersOf({ price, settle }: RouteConfig): readonly Offer[] {
+  if (price.kind === 'free') return []
+  return settle === 'before-upstream' ? price.offers.map(settledUpFront) : price.offers
+}
+
+/** What the 402 of a route says of what it sells. */
+export function resourceOf({ description, mimeType }: RouteConfig): Omit<ResourceInfo, 'url'> {
+  return {
+    ...(description === null ? {} : { description }),
+    ...(mimeType === null ? {} : { mimeType }),
+  }
 }
 
 /** Tells the client that it pays before the work is done (@x402/core 2.27.0, payment flows). */

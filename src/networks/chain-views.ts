@@ -2,7 +2,7 @@ import type { UnixMs } from '../core/time.ts'
 import type { ChainView, SignedTransferOnChain } from './chain-reader.ts'
 
 /** A node whose newest block is older than this may have stopped following its chain. */
-const BEHIND_SECONDS = 120
+export const BEHIND_SECONDS = 120
 
 /**
  * Whether one node's look is believed alone. A transfer is proven by its receipt, and of a payment

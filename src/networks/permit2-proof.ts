@@ -4,7 +4,7 @@ import { type EventLog, isExactTransfer, type Proof, topicOf } from './receipt-p
 
 /** Canonical Permit2, and x402's proxy that only it may call (@x402/evm 2.27.0). */
 export const PERMIT2 = '0x000000000022d473030f116ddee9f6b43ac78ba3'
-const EXACT_PROXY = '0x402085c248eea27d92e8b30b2c58ed07f9e20001'
+export const EXACT_PROXY = '0x402085c248eea27d92e8b30b2c58ed07f9e20001'
 
 /** Permit2's `ISignatureTransfer`: what is emitted when an owner takes nonces out of use. */
 export const NONCES_INVALIDATED = keccak256(
