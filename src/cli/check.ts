@@ -1,9 +1,10 @@
-import type { Command } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { GatewayConfig, RouteConfig } from '../config/gateway-config.ts'
+import type { Tree } from '../config/tree.ts'
 import { formatAmount } from '../core/amount.ts'
 import type { Offer } from '../core/payment.ts'
 import { readConfiguration } from './configuration.ts'
-import { EXIT_OK, EXIT_USAGE, type ExitCode } from './exit-code.ts'
+import { EXIT_FAILED, EXIT_OK, EXIT_USAGE, type ExitCode } from './exit-code.ts'
 import { createOutput, type Output, styled, table } from './output.ts'
 import type { OutputStream, Surroundings } from './surroundings.ts'
 
@@ -12,12 +13,48 @@ export function registerCheck(program: Command, surroundings: Surroundings): voi
     .command('check')
     .description('check a configuration file and show what every route costs')
     .option('-c, --config <file>', 'configuration file', 'gateway.yaml')
+    .option('--online', 'then ask facilitators, chains and the public URL whether it is true')
+    .addOption(
+      new Option('--url <url>', 'where buyers reach the gateway, instead of server.publicUrl')
+        .argParser(parsePublicUrl)
+        .implies({ online: true }),
+    )
+    .addOption(
+      new Option('--path <path>', 'what to ask for there, instead of routes without parameters')
+        .argParser(parsePath)
+        .implies({ online: true }),
+    )
     .option('--json', 'print JSON, as when piped')
-    .addHelpText('after', '\nExit codes: 0 the file is valid, 2 it has problems.\n')
-    .action(async (options: { config: string; json?: true }) => {
+    .addHelpText('after', EXIT_CODES)
+    .action(async (options: CheckOptions) => {
       const output = createOutput({ json: options.json === true }, surroundings)
-      surroundings.exitCode = await check(options.config, { output, env: surroundings.env })
+      surroundings.exitCode = await check(options, { output, env: surroundings.env })
     })
+}
+
+const EXIT_CODES = `
+Exit codes: 0 all is well, 1 --online found a problem, 2 the file has problems.
+`
+
+interface CheckOptions {
+  readonly config: string
+  readonly online?: true
+  readonly url?: URL
+  readonly path?: string
+  readonly json?: true
+}
+
+function parsePublicUrl(text: string): URL {
+  const url = URL.parse(text)
+  const isPlain =
+    url?.username === '' && url.password === '' && url.search === '' && url.hash === ''
+  if (url !== null && isPlain && /^https?:$/.test(url.protocol)) return url
+  throw new InvalidArgumentError('Write where the gateway is, like https://api.example.com.')
+}
+
+function parsePath(text: string): string {
+  if (/^\/[\x21-\x7e]*$/.test(text) && !text.includes('#')) return text
+  throw new InvalidArgumentError('Write a path as it stands in a URL, like /v1/weather/paris.')
 }
 
 interface Reading {
@@ -26,17 +63,37 @@ interface Reading {
   readonly env: NodeJS.ProcessEnv
 }
 
-async function check(file: string, { output, env }: Reading): Promise<ExitCode> {
+async function check(options: CheckOptions, { output, env }: Reading): Promise<ExitCode> {
+  const { config: file } = options
   const loaded = await readConfiguration(file, { output, env })
   if (loaded === null) return EXIT_USAGE
-  const { config, notes } = loaded
+  const { config, document, notes } = loaded
   const result = { valid: true, file, routes: config.routes.map(describeRoute), notes }
   const { problemsText } = await import('./problems-text.ts')
   output.result(result, () => {
     const text = routesText(config, file, output.stdout)
     return notes.length === 0 ? text : `${text}\n\n${problemsText(notes, output.stdout, 'note')}`
   })
-  return EXIT_OK
+  return options.online ? ask({ config, document, file }, options, output) : EXIT_OK
+}
+
+async function ask(
+  loaded: { readonly config: GatewayConfig; readonly document: Tree; readonly file: string },
+  options: CheckOptions,
+  output: Output,
+): Promise<ExitCode> {
+  const { checkOnline } = await import('./check-online/check-online.ts')
+  const { findingsText, toRecord } = await import('./check-online/findings-output.ts')
+  output.note('\nAsking facilitators, chains and the public URL …\n')
+  const findings = await checkOnline({
+    ...loaded,
+    url: options.url ?? null,
+    requestPath: options.path ?? null,
+  })
+  const records = findings.map(finding => toRecord(finding, loaded))
+  if (output.terminal) output.result(null, () => findingsText(records, output.stdout))
+  else for (const record of records) output.result(record, () => '')
+  return records.some(({ level }) => level === 'problem') ? EXIT_FAILED : EXIT_OK
 }
 
 /** A route as programs read it: amounts as text, because JSON numbers are floats. */
