@@ -44,7 +44,8 @@ test('a gateway without a facilitator sells, and its key is told to nobody', asy
   const receipts = responses.map(readReceipt)
   expect(new Set(receipts.map(receipt => receipt?.transaction)).size).toBe(6)
   expect(await chain.balanceOf(seller.address)).toBe(before + 6_000n)
-  expect(readRows(gateway.storeFile).map(({ state }) => state)).toEqual(Array(6).fill('delivered'))
+  const states = (): string[] => readRows(gateway.storeFile).map(({ state }) => state)
+  await expect.poll(states).toEqual(Array(6).fill('delivered'))
 
   const metrics = await (await fetch(`${gateway.adminUrl}/metrics`)).text()
   expect(metrics).toMatch(/farebox_gas_balance_coins\{network="eip155:84532",address="0x\w+"\} \d/)
