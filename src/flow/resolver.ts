@@ -43,8 +43,12 @@ export function createResolver(options: ResolverOptions): Resolver {
 
 /** Claims that one gateway works on at most. */
 const OWNED_MAX = 256
+/** Of these, for claims for which a client may still wait: what is old makes way for them. */
+const OWNED_YOUNG = 16
 /** Attempts that run at the same time. */
 const ATTEMPTS_MAX = 8
+/** Of these, only for claims for which a client may still wait. */
+const ATTEMPTS_YOUNG = 2
 /** How long a claim is kept for further attempts before it is left to whoever takes it next. */
 const KEEP_MS = 30_000
 /** How often the ledger is asked when nobody wakes us. */
@@ -81,6 +85,7 @@ class ClaimResolver implements Resolver {
   /** More claims are open than we may take. */
   #crowded = false
   #running = 0
+  #runningOld = 0
   #closed = false
 
   constructor(options: ResolverOptions) {
@@ -115,8 +120,10 @@ class ClaimResolver implements Resolver {
   async #take(): Promise<void> {
     const { ledger, clock, attemptMsMax } = this.#options
     const now = clock()
+    if (this.#closed || now < this.#takeAt) return
+    this.#makeRoom()
     const limit = OWNED_MAX - this.#owned.size
-    if (this.#closed || now < this.#takeAt || limit <= 0) return
+    if (limit <= 0) return
     this.#takeAt = now + TAKE_EVERY_MS
     const keepUntil = now + KEEP_MS
     const heldUntil = unixMs(keepUntil + attemptMsMax())
@@ -133,6 +140,23 @@ class ClaimResolver implements Resolver {
     }
   }
 
+  /** What makes way stays held until the others have had their turn. */
+  #makeRoom(): void {
+    const tooMany = this.#owned.size - (OWNED_MAX - OWNED_YOUNG)
+    if (tooMany <= 0) return
+    const old = [...this.#owned.values()].filter(own => own.attempt === null && this.#isOld(own))
+    for (const { claim } of old.slice(-tooMany)) this.#owned.delete(claim.id)
+  }
+
+  #isOld({ claim }: Owned): boolean {
+    return this.#options.clock() - claim.createdAt > KEEP_MS
+  }
+
+  #mayStart(own: Owned): boolean {
+    if (this.#running >= ATTEMPTS_MAX) return false
+    return !this.#isOld(own) || this.#runningOld < ATTEMPTS_MAX - ATTEMPTS_YOUNG
+  }
+
   #startDue(): void {
     const now = this.#options.clock()
     for (const own of this.#owned.values()) {
@@ -141,12 +165,14 @@ class ClaimResolver implements Resolver {
       if (Math.max(now, dueAt) >= own.keepUntil) void this.#giveBack(own)
       else if (dueAt > now) continue
       else if (now < (this.#restsUntil.get(own.claim.network) ?? now)) this.#putOff(own, false)
-      else if (this.#running < ATTEMPTS_MAX) this.#start(own)
+      else if (this.#mayStart(own)) this.#start(own)
     }
   }
 
   #start(own: Owned): void {
+    const isOld = this.#isOld(own)
     this.#running++
+    if (isOld) this.#runningOld++
     own.attempt = this.#attempt(own)
       .catch((error: unknown) => {
         own.pace.note(this.#options.clock(), false)
@@ -156,6 +182,7 @@ class ClaimResolver implements Resolver {
       })
       .finally(() => {
         this.#running--
+        if (isOld) this.#runningOld--
         own.attempt = null
         if (!this.#closed) this.#startDue()
       })
@@ -167,7 +194,7 @@ class ClaimResolver implements Resolver {
     const now = this.#options.clock()
     pace.note(now, repeated)
     // A client may still wait for what is young.
-    if (this.#crowded && now - claim.createdAt > KEEP_MS) this.#owned.delete(claim.id)
+    if (this.#crowded && this.#isOld(own)) this.#owned.delete(claim.id)
   }
 
   async #attempt(own: Owned): Promise<void> {

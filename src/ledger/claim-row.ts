@@ -2,6 +2,7 @@ import { atomicAmount } from '../core/amount.ts'
 import type { NetworkId, PaymentKey, Receipt } from '../core/payment.ts'
 import { unixMs } from '../core/time.ts'
 import {
+  type ClaimId,
   type ClaimRequest,
   type ClaimState,
   claimId,
@@ -107,6 +108,18 @@ export function checkedLimit(limit: number): number {
   throw new LedgerValueError(
     `a limit of ${limit}, which is not a whole number from 1 to ${ROWS_MAX}.`,
   )
+}
+
+/** How many of the youngest and of the oldest open claims are taken. */
+export function shareOut(limit: number): { readonly youngest: number; readonly oldest: number } {
+  const oldest = Math.floor(limit / 2)
+  return { youngest: limit - oldest, oldest }
+}
+
+/** Throws `LedgerValueError`. */
+export function checkedIds(ids: readonly ClaimId[]): readonly ClaimId[] {
+  if (ids.length <= ROWS_MAX) return ids
+  throw new LedgerValueError(`${ids.length} claims at once, which is more than ${ROWS_MAX}.`)
 }
 
 export function receiptOf(row: Row): Receipt {

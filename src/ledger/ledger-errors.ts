@@ -4,6 +4,7 @@ import type { ClaimState } from './ledger.ts'
 /** A step was asked of a claim whose state does not allow it. Nothing was changed. */
 export class LedgerTransitionError extends FareboxError {
   readonly code = 'ledger_transition'
+  readonly state: ClaimState | null
 
   /** @param state Null when no claim has this id, as after a takeover. */
   constructor(step: string, id: number, state: ClaimState | null) {
@@ -11,6 +12,7 @@ export class LedgerTransitionError extends FareboxError {
     super(`Claim ${id} ${found}, so it cannot become "${step}".`, {
       fix: 'The request outlived its hold or took a step twice: report it with the log around it.',
     })
+    this.state = state
   }
 }
 

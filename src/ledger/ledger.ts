@@ -227,6 +227,18 @@ export interface Ledger {
   endHold(id: ClaimId): Promise<void>
 
   /**
+   * Holds claims until `heldUntil` whose response takes longer than their hold: what is `settled`,
+   * unless its hold was ended or somebody has taken it over. Never shortens a hold.
+   *
+   * @param request.ids At most 1000.
+   * @returns Those that are still held for whoever asks; the others are not touched.
+   */
+  extendHolds(request: {
+    readonly ids: readonly ClaimId[]
+    readonly heldUntil: UnixMs
+  }): Promise<readonly ClaimId[]>
+
+  /**
    * From `forwarded`, `settling` or `unknown`: nothing was charged and nothing can be. The payment
    * is free again, for any request.
    */
@@ -234,10 +246,14 @@ export interface Ledger {
 
   /**
    * Takes claims whose settlement is open, for the resolver to finish: `settling` and `unknown`
-   * whose hold has run out, oldest first. Each is held until `heldUntil`, in the same atomic step,
-   * so that no other gateway works on it meanwhile; its id stays. `markUnknown` ends the hold.
+   * whose hold has run out. Each is held until `heldUntil`, in the same atomic step, so that no
+   * other gateway works on it meanwhile; its id stays. `markUnknown` ends the hold.
+   *
+   * Where there are more than `limit`, half are the youngest, rounded up, for which a client may
+   * still wait, and half are the oldest: neither waits behind the other.
    *
    * @param request.limit From 1 to 1000.
+   * @returns Oldest first.
    */
   takeUnresolved(request: {
     readonly limit: number

@@ -8,7 +8,7 @@ export interface Statement {
   readonly text: string
 }
 
-export type Bindable = string | number | null | Uint8Array | readonly string[]
+export type Bindable = string | number | null | Uint8Array | readonly (string | number)[]
 
 export async function query(
   client: ClientBase,

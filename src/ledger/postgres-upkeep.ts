@@ -1,7 +1,14 @@
 import type { ClientBase } from 'pg'
-import { ABANDONED, ledgerRow, number, unresolvedClaim } from './claim-row.ts'
+import { ABANDONED, ledgerRow, number, shareOut, unresolvedClaim } from './claim-row.ts'
 import { forgettableBefore } from './claim-rules.ts'
-import type { ClaimState, LedgerQuery, LedgerRow, UnresolvedClaim } from './ledger.ts'
+import {
+  type ClaimId,
+  type ClaimState,
+  claimId,
+  type LedgerQuery,
+  type LedgerRow,
+  type UnresolvedClaim,
+} from './ledger.ts'
 import { query, type Statement } from './postgres-statement.ts'
 
 /*
@@ -9,16 +16,27 @@ import { query, type Statement } from './postgres-statement.ts'
  * the plan of a prepared statement outlives what the table held when it was made.
  */
 
+const OPEN = `SELECT id FROM farebox_claims
+      WHERE state IN ('settling', 'unknown') AND held_until <= $2`
+
 /** Rows that another gateway is taking at this moment are passed over, not waited for. */
 const TAKE: Statement = {
   name: 'farebox_take',
-  text: `WITH open AS (
-      SELECT id FROM farebox_claims
-      WHERE state IN ('settling', 'unknown') AND held_until <= $2
-      ORDER BY created_at + 0, id LIMIT $3 FOR UPDATE SKIP LOCKED
+  text: `WITH youngest AS (
+      ${OPEN} ORDER BY created_at + 0 DESC, id DESC LIMIT $3 FOR UPDATE SKIP LOCKED
+    ), oldest AS (
+      ${OPEN} ORDER BY created_at + 0, id LIMIT $4 FOR UPDATE SKIP LOCKED
     )
     UPDATE farebox_claims AS claims SET held_until = $1, updated_at = $2
-    FROM open WHERE claims.id = open.id RETURNING claims.*`,
+    FROM (SELECT id FROM youngest UNION SELECT id FROM oldest) AS open
+    WHERE claims.id = open.id RETURNING claims.*`,
+}
+
+const EXTEND: Statement = {
+  name: 'farebox_extend',
+  text: `UPDATE farebox_claims SET held_until = greatest(held_until, $1), updated_at = $2
+    WHERE id = ANY ($3::bigint[]) AND (state || '') = 'settled' AND held_until + 0 > 0
+    RETURNING id`,
 }
 
 const ABANDON: Statement = {
@@ -67,10 +85,20 @@ export async function takeUnresolved(
   now: number,
   { limit, heldUntil }: { readonly limit: number; readonly heldUntil: number },
 ): Promise<readonly UnresolvedClaim[]> {
-  const rows = await query(client, TAKE, [heldUntil, now, limit])
+  const { youngest, oldest } = shareOut(limit)
+  const rows = await query(client, TAKE, [heldUntil, now, youngest, oldest])
   return rows
     .map(unresolvedClaim)
     .sort((one, other) => one.createdAt - other.createdAt || one.id - other.id)
+}
+
+export async function extendHolds(
+  client: ClientBase,
+  now: number,
+  { ids, heldUntil }: { readonly ids: readonly ClaimId[]; readonly heldUntil: number },
+): Promise<readonly ClaimId[]> {
+  const rows = await query(client, EXTEND, [heldUntil, now, ids])
+  return rows.map(row => claimId(number(row, 'id')))
 }
 
 export async function releaseAbandoned(client: ClientBase, now: number): Promise<number> {

@@ -2,7 +2,13 @@ import type { ClientBase } from 'pg'
 import type { PaymentKey, Receipt } from '../core/payment.ts'
 import { type Clock, type UnixMs, unixMs } from '../core/time.ts'
 import { StoreUnavailableError } from '../errors.ts'
-import { checkedLimit, claimValues, responseValues, storableInteger } from './claim-row.ts'
+import {
+  checkedIds,
+  checkedLimit,
+  claimValues,
+  responseValues,
+  storableInteger,
+} from './claim-row.ts'
 import type { Step } from './claim-rules.ts'
 import type {
   ClaimId,
@@ -21,6 +27,7 @@ import { claimPayment, readBody, recallPayment, takeStep } from './postgres-clai
 import { PostgresConnections } from './postgres-connections.ts'
 import {
   countByState,
+  extendHolds,
   listRows,
   pruneResponses,
   pruneRows,
@@ -116,6 +123,15 @@ class PostgresLedger implements Ledger {
 
   endHold(id: ClaimId): Promise<void> {
     return this.#step('hold ended', id)
+  }
+
+  async extendHolds(request: {
+    readonly ids: readonly ClaimId[]
+    readonly heldUntil: UnixMs
+  }): Promise<readonly ClaimId[]> {
+    const ids = checkedIds(request.ids)
+    const heldUntil = storableInteger(request.heldUntil)
+    return this.#run((client, now) => extendHolds(client, now, { ids, heldUntil }))
   }
 
   release(id: ClaimId, reason: string): Promise<void> {

@@ -139,6 +139,7 @@ export class SqliteClaims {
       case 'keep response':
         return this.#keepResponse(call)
       case 'take':
+      case 'extend':
       case 'abandon':
       case 'prune':
       case 'prune responses':

@@ -1,5 +1,5 @@
 import type { ClaimValues, ResponseValues } from './claim-row.ts'
-import type { ClaimOutcome, ClaimState, LedgerRow, UnresolvedClaim } from './ledger.ts'
+import type { ClaimId, ClaimOutcome, ClaimState, LedgerRow, UnresolvedClaim } from './ledger.ts'
 
 /**
  * What the main thread and the SQLite worker say to each other. Arrays, because copying them
@@ -51,6 +51,8 @@ type PlainCall = readonly [kind: 'settling' | 'delivered' | 'hold ended', now: n
 
 export type UpkeepCall =
   | readonly [kind: 'take', now: number, heldUntil: number, limit: number]
+  /** `ids` is a JSON array. */
+  | readonly [kind: 'extend', now: number, heldUntil: number, ids: string]
   | readonly [kind: 'abandon', now: number]
   | readonly [kind: 'prune', now: number, olderThan: number, limit: number]
   | readonly [kind: 'prune responses', now: number, limit: number]
@@ -76,6 +78,7 @@ export type SqliteAnswer =
   | { readonly kind: 'unclaimed' }
   | Readonly<Record<ClaimState, number>>
   | readonly UnresolvedClaim[]
+  | readonly ClaimId[]
   | readonly LedgerRow[]
   | Uint8Array
   | number

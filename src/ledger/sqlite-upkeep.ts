@@ -1,7 +1,13 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
-import { ABANDONED, unresolvedClaim } from './claim-row.ts'
+import { ABANDONED, number, shareOut, unresolvedClaim } from './claim-row.ts'
 import { forgettableBefore } from './claim-rules.ts'
-import type { ClaimState, LedgerRow, UnresolvedClaim } from './ledger.ts'
+import {
+  type ClaimId,
+  type ClaimState,
+  claimId,
+  type LedgerRow,
+  type UnresolvedClaim,
+} from './ledger.ts'
 import type { UpkeepCall } from './sqlite-protocol.ts'
 import { SqliteReports } from './sqlite-reports.ts'
 
@@ -10,6 +16,7 @@ const UNFINISHED = "state NOT IN ('delivered', 'released')"
 
 type UpkeepAnswer =
   | readonly UnresolvedClaim[]
+  | readonly ClaimId[]
   | readonly LedgerRow[]
   | Readonly<Record<ClaimState, number>>
   | number
@@ -17,18 +24,26 @@ type UpkeepAnswer =
 /** What is asked of all claims together: by the resolver, by the clean-up and by reports. */
 export class SqliteUpkeep {
   readonly #take: StatementSync
+  readonly #extend: StatementSync
   readonly #abandon: StatementSync
   readonly #prune: StatementSync
   readonly #pruneResponses: StatementSync
   readonly #reports: SqliteReports
 
   constructor(db: DatabaseSync) {
+    const open = `SELECT id FROM claims
+      WHERE ${UNFINISHED} AND state IN ('settling', 'unknown') AND held_until <= ?2`
     this.#take = db.prepare(
       `UPDATE claims SET held_until = ?1, updated_at = ?2 WHERE id IN (
-         SELECT id FROM claims
-         WHERE ${UNFINISHED} AND state IN ('settling', 'unknown') AND held_until <= ?2
-         ORDER BY created_at, id LIMIT ?3
+         SELECT id FROM (${open} ORDER BY created_at DESC, id DESC LIMIT ?3)
+         UNION SELECT id FROM (${open} ORDER BY created_at, id LIMIT ?4)
        ) RETURNING *`,
+    )
+    this.#extend = db.prepare(
+      `UPDATE claims SET held_until = max(held_until, ?1), updated_at = ?2
+       WHERE id IN (SELECT value FROM json_each(?3))
+         AND ${UNFINISHED} AND state = 'settled' AND held_until > 0
+       RETURNING id`,
     )
     this.#abandon = db.prepare(
       `UPDATE claims SET state = 'released', detail = ?1, updated_at = ?2
@@ -56,8 +71,13 @@ export class SqliteUpkeep {
     switch (call[0]) {
       case 'take': {
         const [, now, heldUntil, limit] = call
-        const taken = this.#take.all(heldUntil, now, limit).map(unresolvedClaim)
+        const { youngest, oldest } = shareOut(limit)
+        const taken = this.#take.all(heldUntil, now, youngest, oldest).map(unresolvedClaim)
         return taken.sort((one, other) => one.createdAt - other.createdAt || one.id - other.id)
+      }
+      case 'extend': {
+        const [, now, heldUntil, ids] = call
+        return this.#extend.all(heldUntil, now, ids).map(row => claimId(number(row, 'id')))
       }
       case 'abandon':
         return Number(this.#abandon.run(ABANDONED, call[1]).changes)

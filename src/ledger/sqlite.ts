@@ -4,7 +4,13 @@ import type { PaymentKey, Receipt } from '../core/payment.ts'
 import { type Clock, type UnixMs, unixMs } from '../core/time.ts'
 import { StoreUnavailableError } from '../errors.ts'
 import { BatchQueue } from './batch-queue.ts'
-import { checkedLimit, claimValues, responseValues, storableInteger } from './claim-row.ts'
+import {
+  checkedIds,
+  checkedLimit,
+  claimValues,
+  responseValues,
+  storableInteger,
+} from './claim-row.ts'
 import type {
   ClaimId,
   ClaimOutcome,
@@ -163,6 +169,14 @@ class SqliteLedger implements Ledger {
 
   endHold(id: ClaimId): Promise<void> {
     return this.#submit(['hold ended', this.#clock(), id])
+  }
+
+  async extendHolds(request: {
+    readonly ids: readonly ClaimId[]
+    readonly heldUntil: UnixMs
+  }): Promise<readonly ClaimId[]> {
+    const ids = JSON.stringify(checkedIds(request.ids))
+    return this.#submit(['extend', this.#clock(), storableInteger(request.heldUntil), ids])
   }
 
   release(id: ClaimId, reason: string): Promise<void> {

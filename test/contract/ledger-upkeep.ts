@@ -71,6 +71,21 @@ export function describeUpkeep(
         ])
       })
 
+      it('takes some of the youngest and some of the oldest, so that neither waits', async () => {
+        for (const key of ['a', 'b', 'c', 'd', 'e', 'f']) {
+          await claimedAs('unknown', ledger, request({ key }))
+          time.advance(1)
+        }
+        const take = async (limit: number) => {
+          const taken = await other.takeUnresolved({ limit, heldUntil: later(HOLD_MS) })
+          return taken.map(({ key }) => key.split('/').at(-1)).join('')
+        }
+        expect(await take(3)).toBe('aef')
+        expect(await take(1)).toBe('d')
+        expect(await take(2)).toBe('bc')
+        expect(await take(2)).toBe('')
+      })
+
       it('takes an unknown claim at once, and a settling one not a moment too early', async () => {
         await claimedAs('unknown', ledger, request({ key: 'unknown' }))
         await claimedAs('settling', ledger, request({ key: 'settling' }))
@@ -142,6 +157,73 @@ export function describeUpkeep(
         await claimedAs('unknown', ledger, request())
         await ledger.takeUnresolved({ limit: 10, heldUntil: later(HOLD_MS) })
         expect((await ledger.claim(request())).kind).toBe('settlement-pending')
+      })
+    })
+
+    describe('extending holds', () => {
+      const kindsOf = async (...keys: string[]) => {
+        const known = keys.map(key => other.recall(request({ key })))
+        return (await Promise.all(known)).map(({ kind }) => kind)
+      }
+
+      it('keeps what is being delivered from everybody else', async () => {
+        const ids = [
+          await claimedAs('settled', ledger, request({ key: 'a' })),
+          await claimedAs('settled', ledger, request({ key: 'b' })),
+        ]
+        time.advance(HOLD_MS - 1)
+        const extended = await ledger.extendHolds({ ids, heldUntil: later(HOLD_MS) })
+        expect(new Set(extended)).toEqual(new Set(ids))
+        time.advance(HOLD_MS - 1)
+        expect(await kindsOf('a', 'b')).toEqual(['in-progress', 'in-progress'])
+        time.advance(1)
+        expect(await kindsOf('a', 'b')).toEqual(['entitled', 'entitled'])
+      })
+
+      it('holds again what has run out, as long as nobody has taken it', async () => {
+        const id = await claimedAs('settled', ledger, request({ key: 'a' }))
+        time.advance(2 * HOLD_MS)
+        expect(await ledger.extendHolds({ ids: [id], heldUntil: later(HOLD_MS) })).toEqual([id])
+        expect(await kindsOf('a')).toEqual(['in-progress'])
+      })
+
+      it('never shortens a hold', async () => {
+        const id = await claimedAs('settled', ledger, request({ key: 'a' }))
+        expect(await ledger.extendHolds({ ids: [id], heldUntil: later(1) })).toEqual([id])
+        time.advance(HOLD_MS - 1)
+        expect(await kindsOf('a')).toEqual(['in-progress'])
+      })
+
+      it('leaves a claim to whoever has taken it over, and a hold ended that was ended', async () => {
+        const taken = await claimedAs('settled', ledger, request({ key: 'taken' }))
+        const ended = await claimedAs('settled', ledger, request({ key: 'ended' }))
+        await ledger.endHold(ended)
+        time.advance(HOLD_MS)
+        const successor = await other.recall(request({ key: 'taken' }))
+        const ids = [taken, ended]
+        expect(await ledger.extendHolds({ ids, heldUntil: later(5 * HOLD_MS) })).toEqual([])
+        expect(await kindsOf('ended')).toEqual(['entitled'])
+        if (successor.kind !== 'entitled') expect.unreachable('It was not taken over.')
+        time.advance(HOLD_MS)
+        expect(await kindsOf('taken')).toEqual(['entitled'])
+      })
+
+      it.each(STATES.filter(state => state !== 'settled'))('touches no %s claim', async state => {
+        const id = await claimedAs(state, ledger, request({ key: 'a' }))
+        const before = await all()
+        time.advance(1)
+        const asked = { ids: [id, claimId(987_654)], heldUntil: later(HOLD_MS) }
+        expect(await ledger.extendHolds(asked)).toEqual([])
+        expect(await all()).toEqual(before)
+      })
+
+      it('takes none, and refuses more than a thousand', async () => {
+        const heldUntil = later(HOLD_MS)
+        expect(await ledger.extendHolds({ ids: [], heldUntil })).toEqual([])
+        const ids = Array.from({ length: 1001 }, (_, index) => claimId(index + 1))
+        await expect(ledger.extendHolds({ ids, heldUntil })).rejects.toMatchObject({
+          code: 'ledger_value',
+        })
       })
     })
 

@@ -24,6 +24,13 @@ export interface Resolve {
   readonly holdMs: number
 }
 
+export interface Extend {
+  readonly kind: 'extend'
+  /** Which of the ids that were ever handed out. */
+  readonly picks: readonly number[]
+  readonly holdMs: number
+}
+
 export interface Prune {
   readonly kind: 'prune'
   /** Before now. */
@@ -39,7 +46,7 @@ export interface Advance {
   readonly ms: number
 }
 
-export type Command = Ask | StepOf | Resolve | Prune | Abandon | Advance
+export type Command = Ask | StepOf | Resolve | Extend | Prune | Abandon | Advance
 
 const HOLDS_MS = [0, 10, 20]
 /** Beyond every hold and entitlement, and long enough for an authorization to be forgotten. */
@@ -55,6 +62,7 @@ export const commands: fc.Arbitrary<Command[]> = fc.array(
     { weight: 10, arbitrary: asking() },
     { weight: 12, arbitrary: stepping() },
     { weight: 2, arbitrary: resolving() },
+    { weight: 2, arbitrary: extending() },
     { weight: 2, arbitrary: pruning() },
     { weight: 1, arbitrary: fc.constant<Abandon>({ kind: 'abandon' }) },
     { weight: 5, arbitrary: advancing() },
@@ -87,7 +95,15 @@ function stepping(): fc.Arbitrary<StepOf> {
 function resolving(): fc.Arbitrary<Resolve> {
   return fc.record({
     kind: fc.constant('take' as const),
-    limit: fc.constantFrom(1, 1000),
+    limit: fc.constantFrom(1, 2, 1000),
+    holdMs: fc.constantFrom(...HOLDS_MS),
+  })
+}
+
+function extending(): fc.Arbitrary<Extend> {
+  return fc.record({
+    kind: fc.constant('extend' as const),
+    picks: fc.array(fc.nat(4), { maxLength: 3 }),
     holdMs: fc.constantFrom(...HOLDS_MS),
   })
 }

@@ -5,6 +5,7 @@ import { claimRequest, type MovableClock, RECEIPT, RESPONSE, STATES } from './cl
 import {
   type Ask,
   type Command,
+  type Extend,
   KEPT_MS,
   LONG_MS,
   type Prune,
@@ -78,6 +79,8 @@ async function perform(world: World, step: Command, memory: Memory): Promise<voi
       return ask(world, step, memory)
     case 'take':
       return resolve(world, step, memory)
+    case 'extend':
+      return extend(world, step, memory)
     case 'prune':
       return prune(world, step, memory)
     case 'abandon':
@@ -164,14 +167,34 @@ function kindOfSame(asked: Ask, found: Remembered, now: number): string {
 async function resolve({ ledger, time }: World, step: Resolve, { model }: Memory): Promise<void> {
   const now = time.clock()
   const heldUntil = unixMs(now + step.holdMs)
-  const expected = [...model.values()]
+  const open = [...model.values()]
     .filter(({ state }) => state === 'settling' || state === 'unknown')
     .filter(each => each.heldUntil <= now)
     .sort((one, other) => one.createdAt - other.createdAt || one.id - other.id)
-    .slice(0, step.limit)
+  const oldest = Math.floor(step.limit / 2)
+  const youngest = open.length - (step.limit - oldest)
+  const expected = open.filter((_, place) => place < oldest || place >= youngest)
   const taken = await ledger.takeUnresolved({ limit: step.limit, heldUntil })
   expect(taken.map(({ id }) => id)).toEqual(expected.map(({ id }) => id))
   for (const each of expected) Object.assign(each, { heldUntil, updatedAt: now })
+}
+
+async function extend(
+  { ledger, time }: World,
+  step: Extend,
+  { model, ids }: Memory,
+): Promise<void> {
+  const now = time.clock()
+  const heldUntil = unixMs(now + step.holdMs)
+  const asked = [...new Set(step.picks.flatMap(pick => ids[pick] ?? []))]
+  const expected = [...model.values()].filter(
+    row => asked.includes(row.id) && row.state === 'settled' && row.heldUntil !== 0,
+  )
+  const extended = await ledger.extendHolds({ ids: asked, heldUntil })
+  expect([...extended].sort()).toEqual(expected.map(({ id }) => id).sort())
+  for (const each of expected) {
+    Object.assign(each, { heldUntil: Math.max(each.heldUntil, heldUntil), updatedAt: now })
+  }
 }
 
 async function abandon({ ledger, time }: World, { model }: Memory): Promise<void> {

@@ -7,6 +7,7 @@ import { openPostgresLedger } from '../../src/ledger/postgres.ts'
 import { recallPayment, takeStep } from '../../src/ledger/postgres-claims.ts'
 import { prepareSession } from '../../src/ledger/postgres-pool.ts'
 import {
+  extendHolds,
   listRows,
   pruneResponses,
   pruneRows,
@@ -84,9 +85,18 @@ describe('the plan', () => {
 
   it('of taking and of releasing looks only at open claims', async () => {
     const taking = await planOf(each => takeUnresolved(each, 1, { limit: 1, heldUntil: 1 }))
-    expect(indexesIn(taking)).toEqual(['farebox_claims_open', 'farebox_claims_pkey'])
+    // Once for the youngest and once for the oldest.
+    expect(indexesIn(taking)).toEqual([
+      ...['farebox_claims_open', 'farebox_claims_open', 'farebox_claims_pkey'],
+    ])
     const releasing = await planOf(each => releaseAbandoned(each, 1))
     expect(indexesIn(releasing)).toEqual(['farebox_claims_open'])
+  })
+
+  it('of extending holds finds claims by their ids', async () => {
+    const asked = { ids: [claimId(1), claimId(2)], heldUntil: 1 }
+    const plan = await planOf(each => extendHolds(each, 1, asked))
+    expect(indexesIn(plan)).toEqual(['farebox_claims_pkey'])
   })
 
   it('of pruning looks only at what has run out', async () => {
