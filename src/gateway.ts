@@ -14,8 +14,10 @@ import { createHttpFacilitator } from './facilitator/http-client.ts'
 import { createOpenLocal, type OpenLocal } from './facilitator/local/open-local.ts'
 import { observeFacilitator } from './facilitator/observed.ts'
 import { openSupportCache, type SupportCache } from './facilitator/support-cache.ts'
+import { startDeliveryRecord } from './flow/delivery-record.ts'
 import { type Force, openForce } from './flow/force.ts'
 import { handleRequest } from './flow/handle-request.ts'
+import { startHoldRenewal } from './flow/hold-renewal.ts'
 import type { House } from './flow/house.ts'
 import { openHouse } from './flow/open-house.ts'
 import { createReadiness, type ReadinessReport } from './flow/readiness.ts'
@@ -139,7 +141,13 @@ export async function openGateway(
   const admin = listen && (await startAdmin({ listen, ...pages }))
   opened.defer(() => admin?.close())
   const { wake: claimLeftOpen } = recovery
-  const house = openHouse({ force, ledger, observer, clock, claimLeftOpen, settlements })
+  const reportError = (error: unknown): void => observer.errorReported({ error, requestId: null })
+  const holds = startHoldRenewal({ ledger, clock, reportError })
+  opened.defer(() => holds.close())
+  const deliveries = startDeliveryRecord({ ledger, clock, reportError })
+  opened.defer(() => deliveries.close())
+  const around = { force, ledger, observer, clock, holds, deliveries }
+  const house = openHouse({ ...around, claimLeftOpen, settlements })
   const server = await startServer(force, house)
   opened.defer(() => server.drain(force.current.config.server.drainTimeoutMs))
   opened.defer(() => settlements.close())

@@ -3,7 +3,9 @@ import type { Payment, Receipt } from '../core/payment.ts'
 import type { Clock, UnixMs } from '../core/time.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import type { Budget } from './budget.ts'
+import type { DeliveryRecord } from './delivery-record.ts'
 import type { Delivery, Exchange, Reply } from './exchange.ts'
+import type { HoldRenewal } from './hold-renewal.ts'
 import type { Lease, Leases } from './leases.ts'
 import type { Room } from './room.ts'
 import type { Route, Snapshot } from './route.ts'
@@ -15,6 +17,9 @@ export interface House {
   open(exchange: Exchange): Visit
   readonly ledger: Ledger
   readonly leases: Leases
+  /** For payments whose responses are on their way. */
+  readonly holds: HoldRenewal
+  readonly deliveries: DeliveryRecord
   /** Where it is missing, no request waits for a settlement to become known. */
   readonly settlements: SettlementWatch | null
   /** For signatures that only the chain can check. */

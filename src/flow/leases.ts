@@ -14,14 +14,18 @@ export interface Lease {
   endAfter(lastWork: Promise<void>): Promise<void>
 }
 
-/** Bounded by the number of requests in flight. */
-export function createLeases(): Leases {
+/**
+ * Bounded by the number of requests in flight.
+ *
+ * @param isTaken Whether a payment that no request holds cannot be worked on all the same.
+ */
+export function createLeases(isTaken: (key: PaymentKey) => boolean = () => false): Leases {
   const held = new Map<PaymentKey, { ending: Promise<void> | null }>()
   return {
     async take(key) {
       const ending = held.get(key)?.ending
       if (ending) await ending
-      if (held.has(key)) return null
+      if (held.has(key) || isTaken(key)) return null
       const hold: { ending: Promise<void> | null } = { ending: null }
       held.set(key, hold)
       return {

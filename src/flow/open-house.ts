@@ -2,7 +2,9 @@ import type { Clock } from '../core/time.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import type { GatewayObserver } from '../observe/events.ts'
 import { createBudget } from './budget.ts'
+import type { DeliveryRecord } from './delivery-record.ts'
 import type { Force } from './force.ts'
+import type { HoldRenewal } from './hold-renewal.ts'
 import type { House } from './house.ts'
 import { createLeases } from './leases.ts'
 import { toRequestFinished } from './record.ts'
@@ -14,6 +16,8 @@ export interface HouseParts {
   readonly ledger: Ledger
   readonly observer: GatewayObserver
   readonly clock: Clock
+  readonly holds: HoldRenewal
+  readonly deliveries: DeliveryRecord
   /** Told when a claim's settlement was left open. */
   readonly claimLeftOpen: () => void
   /** Default: no request waits for a settlement to become known. */
@@ -27,13 +31,15 @@ const UNRECOVERED_BUDGET = { perSecond: 10, burst: 20 }
 const REPLAY_BYTES_MAX = 64 * 1024 ** 2
 
 export function openHouse(parts: HouseParts): House {
-  const { force, ledger, observer, clock, claimLeftOpen } = parts
+  const { force, ledger, observer, clock, claimLeftOpen, holds, deliveries } = parts
   return {
     ledger,
     clock,
     claimLeftOpen,
     settlements: parts.settlements ?? null,
-    leases: createLeases(),
+    holds,
+    deliveries,
+    leases: createLeases(key => deliveries.isBehind(key)),
     unrecoveredBudget: createBudget(clock, UNRECOVERED_BUDGET),
     replayRoom: createRoom(REPLAY_BYTES_MAX),
     open(exchange) {

@@ -55,18 +55,25 @@ export async function redeem(
 ): Promise<Reply> {
   const { id, receipt, bought } = owed
   purchase.visit.receipt = receipt
-  const { ledger } = purchase.visit.house
   const outcome = await forwardPaid(purchase, bought)
   if (outcome.kind !== 'response') {
-    await ledger.endHold(id)
+    await writeEnd(purchase, id, false)
     return withReceipt(upstreamFailure(outcome), purchase, receipt)
   }
   if (purchase.route.isBillable(outcome.status)) return paidReply(purchase, id, outcome)
   const reply = { ...outcome, outcome: 'paid_not_billable' }
+  const stopHolding = purchase.visit.house.holds.keep(id)
   return {
     ...withReceipt(reply, purchase, receipt),
-    afterDelivery: () => ledger.endHold(id),
+    afterDelivery() {
+      stopHolding()
+      return writeEnd(purchase, id, false)
+    },
   }
+}
+
+function writeEnd({ visit, payment }: Purchase, id: ClaimId, isDelivered: boolean): Promise<void> {
+  return visit.house.deliveries.write({ id, key: payment.key, isDelivered })
 }
 
 /** What was paid for. Whoever does not get the whole of it can have it again. */
@@ -75,16 +82,16 @@ export async function paidReply(
   id: ClaimId,
   response: Extract<UpstreamOutcome, { kind: 'response' }>,
 ): Promise<Reply> {
-  const { ledger } = purchase.visit.house
   const { status, headers } = response
   const kept = await keepForReplay(purchase, id, response)
   const body = kept ?? response.body
+  const stopHolding = purchase.visit.house.holds.keep(id)
   return {
     ...withReceipt({ status, headers, body, outcome: 'paid' }, purchase, purchase.visit.receipt),
     async afterDelivery(delivery) {
-      if (delivery === 'delivered') return ledger.markDelivered(id)
-      await kept?.finished
-      await ledger.endHold(id)
+      if (delivery !== 'delivered') await kept?.finished
+      stopHolding()
+      return writeEnd(purchase, id, delivery === 'delivered')
     },
   }
 }

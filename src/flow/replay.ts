@@ -53,8 +53,8 @@ export async function replay(
   known: Extract<KnownClaim, { kind: 'stored' }>,
 ): Promise<Reply> {
   const { id, receipt, key, response, bodyBytes } = known
-  const { visit } = purchase
-  const { ledger, replayRoom } = visit.house
+  const { visit, payment } = purchase
+  const { ledger, deliveries, replayRoom } = visit.house
   const { status, headers, trailers, variant } = response
   if (variantOf(visit.exchange, headers) !== variant) {
     return problemReply('payment_for_other_request')
@@ -78,7 +78,8 @@ export async function replay(
       replayRoom.giveBack(bodyBytes)
       if (id === null || delivery !== 'delivered') return
       // Two may get it at once, and then one of them says so first.
-      await ledger.markDelivered(id).catch((error: unknown) => {
+      const end = { id, key: payment.key, isDelivered: true }
+      await deliveries.write(end).catch((error: unknown) => {
         if (!isTransition(error)) throw error
       })
     },

@@ -9,6 +9,7 @@ import {
   weatherYaml,
 } from '../support/gateway.ts'
 import { codeOf, pay, readReceipt, signFor } from '../support/payments.ts'
+import { lockStore } from '../support/store-faults.ts'
 
 /** An upstream whose next answer a test decides. */
 let answer: (response: ServerResponse) => void
@@ -136,6 +137,26 @@ describe('settle: on-response', () => {
     expect(await again.text()).toBe('whole')
     expect(await world.earned()).toBe(1_000n)
   })
+})
+
+describe('a store that is away when a response ends', () => {
+  test('hears of the delivery when it is back, and the payment buys nothing more', async () => {
+    const url = `${gateway.url}/after/stream`
+    const payment = await signFor(world.chain, url)
+    const halfway = Promise.withResolvers<ServerResponse>()
+    answer = response => response.write('first half,', () => halfway.resolve(response))
+    const reply = await pay(url, payment)
+    const unlock = await lockStore(gateway.storeFile)
+    ;(await halfway.promise).end(' second half')
+    expect(await reply.text()).toBe('first half, second half')
+    const refusals = () => gateway.logs.filter(({ msg }) => msg === 'error')
+    await expect.poll(refusals, { timeout: 10_000 }).not.toEqual([])
+    await unlock()
+    await expect.poll(gateway.states, { timeout: 10_000 }).toEqual(['delivered'])
+    const again = await pay(url, payment)
+    expect(await codeOf(again)).toBe('payment_already_used')
+    expect([executions, await world.earned()]).toEqual([1, 1_000n])
+  }, 30_000)
 })
 
 describe('settle: before-upstream', () => {
