@@ -3,7 +3,7 @@ import type { Clock } from '../core/time.ts'
 import { StoreUnavailableError } from '../errors.ts'
 import type { ClaimId, Ledger } from '../ledger/ledger.ts'
 import { LedgerTransitionError } from '../ledger/ledger-errors.ts'
-import { startAlarm } from './alarm.ts'
+import { type AlarmOptions, startAlarm } from './alarm.ts'
 
 /** How a delivery ended. */
 export interface DeliveryEnd {
@@ -28,7 +28,7 @@ export interface DeliveryRecord {
   close(): Promise<void>
 }
 
-export interface DeliveryRecordParts {
+export interface DeliveryRecordParts extends AlarmOptions {
   readonly ledger: Pick<Ledger, 'markDelivered' | 'endHold'>
   readonly clock: Clock
   reportError(error: unknown): void
@@ -62,7 +62,7 @@ class WaitingEnds implements DeliveryRecord {
   constructor(parts: DeliveryRecordParts, waitingMax: number) {
     this.#parts = parts
     this.#waitingMax = waitingMax
-    this.#retrying = startAlarm(() => this.#retry())
+    this.#retrying = startAlarm(() => this.#retry(), parts)
   }
 
   async write(end: DeliveryEnd): Promise<void> {

@@ -1,6 +1,6 @@
 import { type Clock, unixMs } from '../core/time.ts'
 import type { ClaimId, Ledger } from '../ledger/ledger.ts'
-import { startAlarm } from './alarm.ts'
+import { type AlarmOptions, startAlarm } from './alarm.ts'
 
 /** Keeps paid payments held for as long as their responses are on their way. */
 export interface HoldRenewal {
@@ -9,7 +9,7 @@ export interface HoldRenewal {
   close(): Promise<void>
 }
 
-export interface HoldRenewalParts {
+export interface HoldRenewalParts extends AlarmOptions {
   readonly ledger: Pick<Ledger, 'extendHolds'>
   readonly clock: Clock
   reportError(error: unknown): void
@@ -34,7 +34,7 @@ export function startHoldRenewal(parts: HoldRenewalParts): HoldRenewal {
   const renewing = startAlarm(async () => {
     await renewDue(kept, parts).catch((error: unknown) => parts.reportError(error))
     return LOOK_EVERY_MS
-  })
+  }, parts)
   return {
     keep(id) {
       const delivery = { id, dueAt: parts.clock() + FIRST_AFTER_MS }

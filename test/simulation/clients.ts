@@ -12,6 +12,8 @@ interface Purchase {
 /** Signed for one purchase at most, whatever it is told. */
 const PAYMENTS_MAX = 4
 const ATTEMPTS_MAX = 40
+/** Beyond every hold, and within the longest response. */
+const LATER_MS_MAX = 150_000
 
 /** Those who buy: the honest, the impatient, those who send twice, and those who cheat. */
 export class Clients {
@@ -107,7 +109,11 @@ export class Clients {
     const { world, plan } = this.#around
     const first = this.#ask(asked)
     if (!world.mishap(plan.duplicates)) return first
-    await world.sleep(world.random.latency(0, 3_000))
+    // While it is still being delivered, where that takes long.
+    const { random } = world
+    await world.sleep(
+      plan.longBody > 0 ? random.between(0, LATER_MS_MAX) : random.latency(0, 3_000),
+    )
     const second = this.#ask(asked)
     const answers = [await first, await second]
     // Whoever hears from one of two gateways that the payment is taken does not sign another.

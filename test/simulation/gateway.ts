@@ -1,7 +1,9 @@
 import { type Clock, type Timer, unixMs } from '../../src/core/time.ts'
 import { FareboxError } from '../../src/errors.ts'
+import { startDeliveryRecord } from '../../src/flow/delivery-record.ts'
 import { type Force, openForce } from '../../src/flow/force.ts'
 import { handleRequest } from '../../src/flow/handle-request.ts'
+import { startHoldRenewal } from '../../src/flow/hold-renewal.ts'
 import type { House } from '../../src/flow/house.ts'
 import { openHouse } from '../../src/flow/open-house.ts'
 import { attemptMsMax, type Recovery, startRecovery } from '../../src/flow/recovery.ts'
@@ -95,7 +97,12 @@ export class SimulatedGateway {
     })
     const { wake: claimLeftOpen } = recovery
     const clock = this.#clock
-    const house = openHouse({ force, ledger, observer, clock, claimLeftOpen, settlements })
+    const reportError = (error: unknown): void => observer.errorReported({ error, requestId: null })
+    const around = { ledger, clock, timer, random: world.random.next, reportError }
+    const holds = startHoldRenewal(around)
+    const deliveries = startDeliveryRecord(around)
+    const parts = { force, ledger, observer, clock, holds, deliveries }
+    const house = openHouse({ ...parts, claimLeftOpen, settlements })
     this.#run = { process, force, house, ledger, recovery, thread, open: new Map() }
   }
 
@@ -115,6 +122,8 @@ export class SimulatedGateway {
     const run = this.#run
     if (run === null) return
     run.process.tell('stops')
+    await run.house.deliveries.close()
+    await run.house.holds.close()
     await run.recovery.close()
     await run.force.close()
     await run.ledger.close()

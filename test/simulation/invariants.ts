@@ -180,9 +180,8 @@ export class Invariants {
   delivered({ payment, number }: Asked, { status, body }: Reply): void {
     if (Buffer.isBuffer(body) || status > 399) return
     const remembered = this.of(payment)
-    const { diskFault, crashes } = this.#plan
-    // Only what could not be written down may be given again.
-    if (remembered.delivered && diskFault === 0 && crashes === 0) {
+    // Only whoever dies before it is written down may give it again: a store comes back.
+    if (remembered.delivered && this.#plan.crashes === 0) {
       this.#world.violate('one execution', `request ${number} gets ${payment.name} once more`)
     }
     remembered.delivered = true

@@ -65,8 +65,8 @@ export const MUTATIONS: readonly [Mutation, ...Mutation[]] = [
   {
     name: 'a response that broke off counts as delivered',
     file: 'flow/redeem.ts',
-    source: "if (delivery === 'delivered') return ledger.markDelivered(id)",
-    replacement: 'return ledger.markDelivered(id)',
+    source: "return writeEnd(purchase, id, delivery === 'delivered')",
+    replacement: 'return writeEnd(purchase, id, true)',
     caughtBy: ['redeemable'],
   },
   {
@@ -77,9 +77,23 @@ export const MUTATIONS: readonly [Mutation, ...Mutation[]] = [
     caughtBy: ['redeemable'],
   },
   {
+    name: 'a response that streams for long is held no longer than any other',
+    file: 'flow/hold-renewal.ts',
+    source: 'kept.add(delivery)',
+    replacement: '',
+    caughtBy: ['one execution'],
+  },
+  {
+    name: 'a delivery that the store missed is never written',
+    file: 'flow/delivery-record.ts',
+    source: 'if (error instanceof StoreUnavailableError) this.#keep(end)',
+    replacement: '',
+    caughtBy: ['one execution'],
+  },
+  {
     name: 'what the upstream failed to serve stays held after a redemption',
     file: 'flow/redeem.ts',
-    source: `    await ledger.endHold(id)
+    source: `    await writeEnd(purchase, id, false)
     return withReceipt(upstreamFailure(outcome), purchase, receipt)`,
     replacement: '    return withReceipt(upstreamFailure(outcome), purchase, receipt)',
     caughtBy: ['redeemable'],

@@ -10,6 +10,8 @@ export interface Plan {
   readonly diskFault: number
   readonly diskMsMax: number
   readonly upstreamFault: number
+  /** Responses that stream for longer than any hold. */
+  readonly longBody: number
   readonly facilitatorFault: number
   /** Answers that are not true; 0 in most seeds. */
   readonly facilitatorLie: number
@@ -49,6 +51,7 @@ export function drawPlan(random: Random): Plan {
     diskFault: sometimes(0.4, 0.15),
     diskMsMax: random.chance(0.15) ? 1_500 : random.chance(0.3) ? 400 : 15,
     upstreamFault: sometimes(0.6, 0.5),
+    longBody: random.chance(0.25) ? 0.3 + 0.6 * random.next() : 0,
     facilitatorFault: sometimes(0.7, 0.7),
     facilitatorLie: sometimes(0.12, 0.5),
     nodeFault: sometimes(0.5, 0.5),

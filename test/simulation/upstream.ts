@@ -9,6 +9,9 @@ import type { World } from './world.ts'
 /** Carries a request's number to the upstream, which passes it back in its body. */
 export const REQUEST_HEADER = 'x-simulated-request'
 
+/** Between the pieces of a response that outlasts its hold. */
+const LONG_MS = 60_000
+
 /** The API that is sold: slow, failing and interrupted as the seed has it. */
 export class UpstreamService {
   readonly #world: World
@@ -71,6 +74,7 @@ export class UpstreamService {
     let paused = false
     let aborted = false
     const left = [text, ' and more', ' and the end']
+    const isLong = this.#world.mishap(this.#plan.longBody)
     const breaks = this.#world.mishap(this.#plan.upstreamFault / 4)
     const flow = (): void => {
       if (paused || aborted) return
@@ -79,7 +83,7 @@ export class UpstreamService {
       else if (breaks && left.length === 0) body.fail()
       else {
         body.write(Buffer.from(piece))
-        process.after(this.#world.random.latency(1, 900), flow)
+        process.after(isLong ? LONG_MS : this.#world.random.latency(1, 900), flow)
       }
     }
     const body = new PausedBody(
