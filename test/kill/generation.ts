@@ -63,8 +63,8 @@ export async function live(world: KillWorld, plan: GenerationPlan, chance: Chanc
     throw new Error(`The gateway did not start.\n${gateway.stdout}\n${gateway.stderr}`)
   }
   const death = {
-    ...{ generation, states: await world.books.states() },
-    storeFailed: gateway.kind === 'listening' && saysStoreFailed(gateway.logs),
+    generation,
+    states: await world.books.states(),
   }
   const inFlight = [...open].map(order => {
     order.story.push(`${stamp()} generation ${generation} was killed`)
@@ -105,8 +105,4 @@ function* underWay(orders: readonly Order[], generation: number): Generator<Orde
   for (const order of orders) {
     if (order.attempts.some(one => one.generation === generation && !one.ended)) yield order
   }
-}
-
-export function saysStoreFailed(logs: readonly Record<string, unknown>[]): boolean {
-  return JSON.stringify(logs).includes('store_unavailable')
 }

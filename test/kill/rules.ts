@@ -16,8 +16,6 @@ export interface Death {
   readonly generation: number
   /** By nonce. */
   readonly states: ReadonlyMap<string, ClaimState>
-  /** Whether it said that its store failed, as one does that is too busy for its time-outs. */
-  readonly storeFailed: boolean
 }
 
 const PAID: readonly (ClaimState | undefined)[] = ['settled', 'delivered']
@@ -173,16 +171,15 @@ function checkOrder(
 }
 
 /**
- * A delivery that could not be written down, because its gateway died or its store failed, has to
- * be made again; no other may.
+ * A gateway that dies before it writes down a delivery has to deliver again; no other may. One whose
+ * store failed writes it later, and gives nothing for the payment meanwhile.
  */
 function* secondDeliveries(attempts: readonly Attempt[], deaths: readonly Death[]) {
   for (const [index, attempt] of attempts.entries()) {
     if (attempt.pricedBytes === 0) continue
     const { nonce, generation } = attempt
     const earlier = attempts.slice(0, index).filter(one => one.nonce === nonce)
-    const { storeFailed = false } = deaths.find(one => one.generation === generation) ?? {}
-    if (!storeFailed && earlier.some(one => one.whole && one.generation === generation)) {
+    if (earlier.some(one => one.whole && one.generation === generation)) {
       yield `twice in generation ${generation}`
     }
     const done = deaths.find(

@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ClaimState, LedgerRow } from '../../src/ledger/ledger.ts'
 import { shop } from './customer.ts'
-import { saysStoreFailed } from './generation.ts'
 import type { Order } from './order.ts'
 import { present } from './present.ts'
 import { checkAftermath, countRedeemed, type Death, type Violation } from './rules.ts'
@@ -53,8 +52,8 @@ export async function settleUp(world: KillWorld, deaths: readonly Death[]): Prom
     const rows = await world.books.rows()
     const { orders } = world
     const end = {
-      ...{ generation, states: await world.books.states() },
-      storeFailed: saysStoreFailed(gateway.logs),
+      generation,
+      states: await world.books.states(),
     }
     const violations = [
       ...open,
