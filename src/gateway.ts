@@ -6,7 +6,7 @@ import {
   type Reloaded,
   type ReloadTarget,
 } from './config/source.ts'
-import type { PaymentKey } from './core/payment.ts'
+import type { NetworkId, PaymentKey } from './core/payment.ts'
 import { type Clock, unixMs } from './core/time.ts'
 import type { GuardedFacilitator } from './facilitator/facilitator.ts'
 import { guardFacilitator } from './facilitator/guarded.ts'
@@ -22,6 +22,7 @@ import type { House } from './flow/house.ts'
 import { openHouse } from './flow/open-house.ts'
 import { createReadiness, type ReadinessReport } from './flow/readiness.ts'
 import { attemptMsMax, type Recovery, startRecovery } from './flow/recovery.ts'
+import { startSettlementCheck } from './flow/settlement-check.ts'
 import { createSettlementWatch } from './flow/settlement-watch.ts'
 import { createStoreHealth } from './flow/store-health.ts'
 import { startAdmin } from './http/admin.ts'
@@ -136,7 +137,10 @@ export async function openGateway(
   const { tell: resolved } = settlements
   const recovery = openRecovery({ force, ledger, observer, chains, resolved })
   opened.defer(() => recovery.close())
-  const readiness = createReadiness({ force, ledger, storeHealth })
+  const chain = (network: NetworkId) => chains.find(force.current.config.networks, network)
+  const settlementCheck = startSettlementCheck({ chain, clock, observer })
+  opened.defer(() => settlementCheck.close())
+  const readiness = createReadiness({ force, ledger, storeHealth, settlementCheck })
   const pages = { metrics: metrics.render, readiness: readiness.report }
   const admin = listen && (await startAdmin({ listen, ...pages }))
   opened.defer(() => admin?.close())
@@ -147,7 +151,7 @@ export async function openGateway(
   const deliveries = startDeliveryRecord({ ledger, clock, reportError })
   opened.defer(() => deliveries.close())
   const around = { force, ledger, observer, clock, holds, deliveries }
-  const house = openHouse({ ...around, claimLeftOpen, settlements })
+  const house = openHouse({ ...around, claimLeftOpen, settlements, settlementCheck })
   const server = await startServer(force, house)
   opened.defer(() => server.drain(force.current.config.server.drainTimeoutMs))
   opened.defer(() => settlements.close())

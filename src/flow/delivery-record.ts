@@ -1,8 +1,8 @@
 import type { PaymentKey } from '../core/payment.ts'
 import type { Clock } from '../core/time.ts'
-import { StoreUnavailableError } from '../errors.ts'
+import { FareboxError, StoreUnavailableError } from '../errors.ts'
 import type { ClaimId, Ledger } from '../ledger/ledger.ts'
-import { LedgerTransitionError } from '../ledger/ledger-errors.ts'
+import type { LedgerTransitionError } from '../ledger/ledger-errors.ts'
 import { type AlarmOptions, startAlarm } from './alarm.ts'
 
 /** How a delivery ended. */
@@ -142,9 +142,13 @@ class WaitingEnds implements DeliveryRecord {
 
 /** A store that refused may have written it all the same. */
 function isWritten(error: unknown, { isDelivered }: DeliveryEnd): boolean {
-  if (!(error instanceof LedgerTransitionError)) return false
+  if (!isTransition(error)) return false
   // A hold that has run out meanwhile and was taken over needs no end.
   return !isDelivered || error.state === 'delivered'
+}
+
+function isTransition(error: unknown): error is LedgerTransitionError {
+  return error instanceof FareboxError && error.code === 'ledger_transition'
 }
 
 function lost(ends: number): StoreUnavailableError {

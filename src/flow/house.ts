@@ -9,6 +9,7 @@ import type { HoldRenewal } from './hold-renewal.ts'
 import type { Lease, Leases } from './leases.ts'
 import type { Room } from './room.ts'
 import type { Route, Snapshot } from './route.ts'
+import type { SettlementCheck } from './settlement-check.ts'
 import type { SettlementWatch } from './settlement-watch.ts'
 
 /** Everything the corridor may use. `gateway.ts` puts it together. */
@@ -20,6 +21,8 @@ export interface House {
   /** For payments whose responses are on their way. */
   readonly holds: HoldRenewal
   readonly deliveries: DeliveryRecord
+  /** For what a facilitator says that it settled. Null: it is believed. */
+  readonly settlementCheck: SettlementCheck | null
   /** Where it is missing, no request waits for a settlement to become known. */
   readonly settlements: SettlementWatch | null
   /** For signatures that only the chain can check. */

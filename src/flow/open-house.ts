@@ -9,6 +9,7 @@ import type { House } from './house.ts'
 import { createLeases } from './leases.ts'
 import { toRequestFinished } from './record.ts'
 import { createRoom } from './room.ts'
+import type { SettlementCheck } from './settlement-check.ts'
 import type { SettlementWatch } from './settlement-watch.ts'
 
 export interface HouseParts {
@@ -22,6 +23,8 @@ export interface HouseParts {
   readonly claimLeftOpen: () => void
   /** Default: no request waits for a settlement to become known. */
   readonly settlements?: SettlementWatch
+  /** Default: what a facilitator says is not looked up. */
+  readonly settlementCheck?: SettlementCheck
 }
 
 /** Verifications a second that we spend on signatures which only the chain can check. */
@@ -37,6 +40,7 @@ export function openHouse(parts: HouseParts): House {
     clock,
     claimLeftOpen,
     settlements: parts.settlements ?? null,
+    settlementCheck: parts.settlementCheck ?? null,
     holds,
     deliveries,
     leases: createLeases(key => deliveries.isBehind(key)),

@@ -2,6 +2,7 @@ import { FareboxError } from '../errors.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import type { Payments } from '../x402/payments.ts'
 import type { Force } from './force.ts'
+import type { SettlementCheck } from './settlement-check.ts'
 import type { StoreHealth } from './store-health.ts'
 
 /** Whether a load balancer should send requests here, and what an operator should know. */
@@ -22,9 +23,11 @@ export interface ReadinessParts {
   readonly force: Force
   readonly ledger: Ledger
   readonly storeHealth: StoreHealth
+  readonly settlementCheck: Pick<SettlementCheck, 'differences'>
 }
 
-export function createReadiness({ force, ledger, storeHealth }: ReadinessParts): Readiness {
+export function createReadiness(parts: ReadinessParts): Readiness {
+  const { force, ledger, storeHealth, settlementCheck } = parts
   let draining = false
   let reloadProblems: readonly string[] = []
 
@@ -36,7 +39,11 @@ export function createReadiness({ force, ledger, storeHealth }: ReadinessParts):
         ...payableReasons(force),
       ]
       const { payments } = force.current
-      const amiss = [...facilitatorReasons(payments), ...reloadProblems.map(refusedReload)]
+      const amiss = [
+        ...facilitatorReasons(payments),
+        ...differenceReasons(settlementCheck),
+        ...reloadProblems.map(refusedReload),
+      ]
       return { ready: blocking.length === 0, reasons: [...blocking, ...amiss] }
     },
     startDraining() {
@@ -73,6 +80,14 @@ function facilitatorReasons({ facilitators, silent }: Payments): string[] {
   })
   const unheard = silent().map(name => `facilitator ${name} has not said what it supports`)
   return [...unwell, ...unheard]
+}
+
+function differenceReasons({ differences }: ReadinessParts['settlementCheck']): string[] {
+  if (differences === 0) return []
+  return [
+    `since the start, the chain did not have ${differences} of the settlements that facilitators ` +
+      'told of: run "farebox ledger reconcile"',
+  ]
 }
 
 function payableReasons({ current }: Force): string[] {

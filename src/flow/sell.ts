@@ -61,7 +61,11 @@ async function settle(purchase: Purchase, id: ClaimId): Promise<SettleOutcome> {
       visit.receipt = settlement.receipt
       visit.charged = true
       return ledger.markSettled(id, settlement.receipt).then(
-        () => settlement,
+        () => {
+          const { transaction } = settlement.receipt
+          visit.house.settlementCheck?.add(payment, { route: purchase.route.key, transaction })
+          return settlement
+        },
         (error: unknown) => {
           // The money moved and we could not write it down: the row says `settling` until the
           // chain is asked, and not one byte is given away.

@@ -83,6 +83,26 @@ export interface ClaimResolved {
   readonly ageMs: number
 }
 
+/** The chain was asked about a settlement that a facilitator had told of. */
+export interface SettlementChecked {
+  readonly network: NetworkId
+  /** Route key as the YAML writes it. */
+  readonly route: string
+  readonly outcome:
+    | 'confirmed'
+    /** The money moved, in another transaction than was named. */
+    | 'transaction_differs'
+    | 'nothing_moved'
+    | 'cancelled'
+    | 'used_otherwise'
+    /** The payment is used up, and nothing that was found proves how. */
+    | 'unproven'
+    /** No node answered. */
+    | 'unavailable'
+    /** Too many waited, or no node is named any more. */
+    | 'skipped'
+}
+
 /** A worker process has ended without being asked to. It is replaced. */
 export interface WorkerEnded {
   readonly worker: number
@@ -109,6 +129,7 @@ export interface GatewayObserver {
   facilitatorChanged(event: FacilitatorChanged): void
   configReloaded(event: ConfigReloaded): void
   claimResolved(event: ClaimResolved): void
+  settlementChecked(event: SettlementChecked): void
   gasBalanceRead(event: GasBalanceRead): void
   /** Something broke: an outcome that nobody expected. */
   errorReported(event: ErrorReported): void
@@ -143,6 +164,7 @@ export function combineObservers(
     facilitatorChanged: all('facilitatorChanged'),
     configReloaded: all('configReloaded'),
     claimResolved: all('claimResolved'),
+    settlementChecked: all('settlementChecked'),
     gasBalanceRead: all('gasBalanceRead'),
     errorReported: all('errorReported'),
     workerEnded: all('workerEnded'),

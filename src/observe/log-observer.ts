@@ -43,6 +43,8 @@ export function createLogObserver(log: LogLines): GatewayObserver {
       if (outcome === 'open') log.debug('settlement still open', fields)
       else log.info('settlement resolved', fields)
     },
+    settlementChecked: ({ network, route, outcome }) =>
+      log.debug('settlement checked', { outcome, network, route }),
     gasBalanceRead({ network, address, balanceWei, isLow }) {
       const key = `${network}/${address}`
       if (low.has(key) === isLow) return

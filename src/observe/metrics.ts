@@ -10,7 +10,6 @@ import { formatAmount } from '../core/amount.ts'
 import { FareboxError } from '../errors.ts'
 import type { ClaimState } from '../ledger/ledger.ts'
 import type {
-  ClaimResolved,
   ErrorReported,
   FacilitatorAnswered,
   FacilitatorChanged,
@@ -21,6 +20,7 @@ import type {
 import { registerCounter, registerHistogram } from './kept-metrics.ts'
 import { createRequestCounts, NO_ROUTE } from './request-counts.ts'
 import { addDuration, createDurations, createSeries, type Labels, mapValues } from './series.ts'
+import { registerChecked, registerResolved } from './settlement-metrics.ts'
 
 export interface MetricsOptions {
   /** Of farebox. */
@@ -76,6 +76,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
     facilitatorAnswered: registerFacilitators(registry),
     configReloaded: registerReloads(registry),
     claimResolved: registerResolved(registry),
+    settlementChecked: registerChecked(registry),
     gasBalanceRead: registerGas(registry),
     errorReported: registerErrors(registry),
     workerEnded: registerWorkers(registry),
@@ -187,21 +188,6 @@ function registerConditions(
       }
     },
   })
-}
-
-function registerResolved(registry: Registry): (event: ClaimResolved) => void {
-  const looks = createSeries(() => ({ count: 0 }))
-  registerCounter(registry, {
-    name: 'farebox_settlements_resolved_total',
-    help:
-      'Looks at payments whose settlement got no answer: outcome="settled" and "released" are ' +
-      'final, "open" is looked at again.',
-    labelNames: ['network', 'outcome', 'reason'],
-    entries: () => mapValues(looks.entries(), ({ count }) => count),
-  })
-  return ({ network, outcome, reason }) => {
-    looks.at(`${network}\n${outcome}\n${reason}`, () => ({ network, outcome, reason })).count++
-  }
 }
 
 function registerErrors(registry: Registry): (event: ErrorReported) => void {

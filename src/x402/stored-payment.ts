@@ -42,7 +42,10 @@ export function readStoredPayment(row: {
   }
 }
 
-function readUnique(payload: Readonly<Record<string, unknown>>): StoredPayment['unique'] | null {
+/** What the chain makes unique of a signed payload; null where nothing that we know of. */
+export function readUnique(
+  payload: Readonly<Record<string, unknown>>,
+): StoredPayment['unique'] | null {
   const eip3009 = eip3009Payload.safeParse(payload)
   if (eip3009.success) return { method: 'eip3009', nonce: eip3009.data.authorization.nonce }
   const permit2 = permit2Payload.safeParse(payload)

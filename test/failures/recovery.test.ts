@@ -112,6 +112,31 @@ async function expectRedeemed(payment: string, at = url): Promise<void> {
   expect(await world.earned()).toBe(1_000n)
 }
 
+describe('a facilitator that names somebody else’s transaction', () => {
+  test('is believed at once, and found out by the node that is named', async () => {
+    const elsewhere = `0x${'ab'.repeat(32)}`
+    faults = [
+      async next => {
+        const answer = await next()
+        if (typeof answer === 'string') return answer
+        return { ...answer, body: { ...Object(answer.body), transaction: elsewhere } }
+      },
+    ]
+    const payment = await signFor(world.chain, url)
+    expect((await pay(url, payment)).status).toBe(200)
+    const told = () => gateway.logs.filter(({ msg }) => msg === 'error').map(({ error }) => error)
+    await expect.poll(told, { timeout: 15_000 }).toMatchObject([{ code: 'settlement_differs' }])
+    expect(rows()).toMatchObject([{ state: 'delivered', transaction_hash: elsewhere }])
+    const ready = await fetch(`${gateway.adminUrl}/readyz`)
+    expect([ready.status, await ready.text()]).toEqual([
+      200,
+      expect.stringMatching(/did not have 1 of the settlements/),
+    ])
+    const metrics = await (await fetch(`${gateway.adminUrl}/metrics`)).text()
+    expect(metrics).toContain('outcome="transaction_differs"} 1')
+  }, 30_000)
+})
+
 describe('a settle whose answer is lost', () => {
   test.each(['/v1/weather/paris', '/v1/weather/oslo'])(
     'after it landed is found on the chain, and %s is redeemed',

@@ -163,6 +163,18 @@ test('settlements that were resolved are counted, and name no payer', async () =
   ])
 })
 
+test('settlements that were checked are counted by what the chain said', async () => {
+  const metrics = create()
+  const check = { network: 'eip155:84532', route: 'GET /x' } as const
+  metrics.observer.settlementChecked({ ...check, outcome: 'confirmed' })
+  metrics.observer.settlementChecked({ ...check, outcome: 'confirmed' })
+  metrics.observer.settlementChecked({ ...check, outcome: 'nothing_moved' })
+  expect(await samples(metrics, 'farebox_settlements_checked_total')).toEqual([
+    '{network="eip155:84532",outcome="confirmed"} 2',
+    '{network="eip155:84532",outcome="nothing_moved"} 1',
+  ])
+})
+
 test('errors are counted by their code', async () => {
   const metrics = create()
   const known = new FacilitatorUnavailableError('down', { fix: 'wait' })
