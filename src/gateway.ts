@@ -26,6 +26,7 @@ import { startSettlementCheck } from './flow/settlement-check.ts'
 import { createSettlementWatch } from './flow/settlement-watch.ts'
 import { createStoreHealth } from './flow/store-health.ts'
 import { startAdmin } from './http/admin.ts'
+import { createHostList } from './http/allowed-hosts.ts'
 import { createClientAddressReader } from './http/client-address.ts'
 import type { ExchangeSettings } from './http/exchange.ts'
 import { type HttpServer, startHttpServer } from './http/server.ts'
@@ -270,7 +271,8 @@ function startServer(force: Force, house: House): Promise<HttpServer> {
 }
 
 function toSettings(config: GatewayConfig): ExchangeSettings & { readonly config: GatewayConfig } {
-  const { publicUrl, trustedProxies, limits } = config.server
+  const { publicUrl, hosts, trustedProxies, limits } = config.server
   const clientAddress = createClientAddressReader(trustedProxies)
-  return { config, publicUrl, bodyBytesMax: limits.bodyBytes, clientAddress }
+  const allowsHost = createHostList(hosts)
+  return { config, publicUrl, bodyBytesMax: limits.bodyBytes, allowsHost, clientAddress }
 }

@@ -7,10 +7,15 @@ import type { ListenAddress, ServerConfig, StoreConfig } from './gateway-config.
 import type { Settings } from './schema.ts'
 
 export function checkServer(settings: Settings, context: CheckContext): ServerConfig {
-  const { listen, publicUrl, trustedProxies, limits, drainTimeout, workers } = settings.server
+  const { listen, hosts, trustedProxies, limits, drainTimeout, workers } = settings.server
+  const publicUrl =
+    settings.server.publicUrl === undefined
+      ? null
+      : checkPublicUrl(settings.server.publicUrl, context)
   return {
     listen,
-    publicUrl: publicUrl === undefined ? null : checkPublicUrl(publicUrl, context),
+    publicUrl,
+    hosts: hosts === undefined ? hostOf(publicUrl) : checkHosts(hosts, context),
     trustedProxies: trustedProxies.flatMap((range, index) =>
       checkRange(range, ['server', 'trustedProxies', index], context),
     ),
@@ -35,6 +40,26 @@ function checkPublicUrl(text: string, context: CheckContext): string | null {
   const cure = `Write ${read.url.origin} and put the path into the routes.`
   context.report(path, { message: 'has a path', cure })
   return null
+}
+
+function hostOf(publicUrl: string | null): string[] | null {
+  return publicUrl === null ? null : [new URL(publicUrl).hostname]
+}
+
+const HOST = /^(?:[a-z0-9][a-z0-9._-]*|\[[0-9a-f:.]{2,45}\])$/
+
+function checkHosts(hosts: readonly string[], context: CheckContext): string[] | null {
+  if (hosts.length === 1 && hosts[0] === '*') return null
+  const names = hosts.map(host => host.toLowerCase())
+  for (const [index, name] of names.entries()) {
+    if (HOST.test(name)) continue
+    const path = ['server', 'hosts', index]
+    const message = `${context.quote(path)} is not a host name`
+    const cure =
+      'Write names without scheme and port, like api.example.com, or ["*"] alone for any.'
+    context.report(path, { message, cure })
+  }
+  return names
 }
 
 function checkRange(text: string, path: (string | number)[], context: CheckContext): string[] {

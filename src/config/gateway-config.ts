@@ -32,6 +32,8 @@ export interface ServerConfig {
    * Origin without a trailing slash, like "https://api.example.com"; null: built from the request.
    */
   readonly publicUrl: string | null
+  /** Names that callers may ask for, in lower case and without ports; null: any. */
+  readonly hosts: readonly string[] | null
   /** CIDR ranges whose X-Forwarded-* headers are believed. */
   readonly trustedProxies: readonly string[]
   readonly limits: ServerLimits

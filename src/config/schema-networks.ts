@@ -5,8 +5,9 @@ import { flag, text, wholeNumber } from './schema-values.ts'
 const asset = z.strictObject({
   symbol: z
     .string()
-    .regex(/^\S{1,32}$/)
-    .meta({ description: 'Ticker, like USDC.' }),
+    // The upstream reads it in a header.
+    .regex(/^[!-~]{1,32}$/)
+    .meta({ description: 'Ticker in ASCII, like USDC.' }),
   address: text(128).meta({
     description: "The token's contract; on Solana its mint, on Algorand its id.",
     type: ['string', 'integer'],

@@ -32,6 +32,16 @@ const server = z.strictObject({
       description: 'How callers reach the gateway. Default: as the request says.',
       examples: ['https://api.example.com'],
     }),
+  hosts: z
+    .array(text(255))
+    .min(1)
+    .optional()
+    .meta({
+      description:
+        'Host names that callers may ask for, without ports; ["*"]: any. Others are refused with ' +
+        '421. Default: the host of publicUrl where there is one, else any.',
+      examples: [['api.example.com']],
+    }),
   trustedProxies: z
     .array(text(64))
     .prefault([])

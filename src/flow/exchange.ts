@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import type { ProblemCode } from './problems.ts'
 
 /** One request and the way to answer it. `http/exchange.ts` implements it over node:http. */
 export interface Exchange {
@@ -17,6 +18,10 @@ export interface Exchange {
   readonly origin: string
   /** The peer, or whom a trusted proxy says it speaks for. */
   readonly clientAddress: string
+  /** What X-Forwarded-For tells the upstream: the client, then each proxy that we trust. */
+  readonly forwardedFor: string
+  /** Why the request must be refused before anything of it is believed; null: it need not be. */
+  readonly flaw: RequestFlaw | null
 
   /** Values of a header, in order; empty when it was not sent. `name` is in lower case. */
   readonly headerValues: (name: string) => readonly string[]
@@ -41,6 +46,12 @@ export interface Exchange {
 
   /** Writes the reply. Resolves when its last byte is handed over, or cannot be. */
   respond(reply: Reply): Promise<Delivery>
+}
+
+/** A head that could be read as another request, or that is meant for somebody else. */
+export interface RequestFlaw {
+  readonly code: ProblemCode
+  readonly detail: string
 }
 
 export type ReadBody =

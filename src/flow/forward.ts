@@ -78,6 +78,8 @@ async function send(
 function forwardedHeaders(exchange: Visit['exchange']): string[] {
   return [
     'X-Forwarded-For',
+    exchange.forwardedFor,
+    'X-Real-IP',
     exchange.clientAddress,
     'X-Forwarded-Host',
     exchange.host ?? '',

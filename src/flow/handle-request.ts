@@ -31,7 +31,7 @@ export async function handleRequest(exchange: Exchange, house: House): Promise<v
 async function walk(visit: Visit): Promise<Reply> {
   const { exchange, house, snapshot } = visit
 
-  if (exchange.host === null) return problemReply('bad_request_target', { detail: 'bad-host' })
+  if (exchange.flaw !== null) return problemReply(exchange.flaw.code, exchange.flaw)
   const target = readRequestTarget(exchange.rawTarget, exchange.host)
   if (target.kind === 'ambiguous') return badTarget(target.reason)
   const preflight = answerPreflight(exchange, snapshot, target.path)

@@ -79,6 +79,21 @@ export const PROBLEMS = {
     title: 'The request target is longer than this gateway takes.',
     cure: 'Send a shorter path and query.',
   },
+  expectation_failed: {
+    status: 417,
+    title: 'The request expects something that this gateway does not do.',
+    cure: 'Send Expect: 100-continue, or no Expect header.',
+  },
+  misdirected_request: {
+    status: 421,
+    title: 'The request is for a host that this gateway does not serve.',
+    cure: 'Send the public host name in Host; its operator lists it in server.hosts.',
+  },
+  too_many_headers: {
+    status: 431,
+    title: 'The request has more headers than this gateway takes.',
+    cure: 'Send fewer headers.',
+  },
   headers_too_large: {
     status: 431,
     title: 'The request headers are larger than this gateway takes.',

@@ -5,6 +5,8 @@ import { FareboxError } from '../errors.ts'
 export interface ClientAddress {
   /** IP address in its shortest form; the peer's, or the one that trusted proxies speak for. */
   readonly address: string
+  /** The address, then every trusted proxy in between, the peer last; by commas. */
+  readonly forwardedFor: string
   /** Scheme that a trusted proxy was asked with; null: none said. */
   readonly proto: 'http' | 'https' | null
   /** Authority that a trusted proxy was asked for, in lower case; null: none said. */
@@ -51,7 +53,7 @@ const WITH_PORT = /^(?:\[([^\]]*)\]|([0-9.]+))(?::\d{1,5})?$/
  */
 export function createClientAddressReader(trustedProxies: readonly string[]): ClientAddressReader {
   if (trustedProxies.length === 0) {
-    return peer => ({ address: canonicalPeer(peer), proto: null, host: null })
+    return peer => justPeer(canonicalPeer(peer))
   }
   const trusts = trustOf(trustedProxies.map(parseRange))
   const isTrustedPeer = remember(peer => {
@@ -60,14 +62,20 @@ export function createClientAddressReader(trustedProxies: readonly string[]): Cl
   })
   return (peer, rawHeaders) => {
     const own = canonicalPeer(peer)
-    if (!isTrustedPeer(own)) return { address: own, proto: null, host: null }
+    if (!isTrustedPeer(own)) return justPeer(own)
     const forwarded = readForwarded(rawHeaders)
+    const chain = walkHops(own, forwarded.hops, trusts)
     return {
-      address: walkHops(own, forwarded.hops, trusts),
+      address: chain[0] ?? own,
+      forwardedFor: chain.join(', '),
       proto: readProto(forwarded.proto),
       host: readHost(forwarded.host),
     }
   }
+}
+
+function justPeer(peer: string): ClientAddress {
+  return { address: peer, forwardedFor: peer, proto: null, host: null }
 }
 
 /**
@@ -108,16 +116,18 @@ function readForwarded(rawHeaders: readonly string[]): Forwarded {
 /**
  * Goes from hop to hop, away from us, for as long as a trusted proxy vouches for the next one. What
  * stands further left was written by somebody whom nobody vouches for.
+ *
+ * @returns The client first, the peer last.
  */
-function walkHops(peer: string, hops: readonly string[], trusts: Trust): string {
-  let client = peer
+function walkHops(peer: string, hops: readonly string[], trusts: Trust): string[] {
+  const chain = [peer]
   for (const hop of hops.slice(-HOPS_MAX).reverse()) {
     const address = parseAddress(hop.trim())
-    if (address === null) return client
-    client = textOf(address)
-    if (!trusts(address)) return client
+    if (address === null) break
+    chain.push(textOf(address))
+    if (!trusts(address)) break
   }
-  return client
+  return chain.reverse()
 }
 
 function readProto(value: string | null): 'http' | 'https' | null {

@@ -10,13 +10,20 @@ const UNANSWERED_MAX = 100
 const LINGER_MS = 1_000
 
 export interface Connections {
-  /** Called for each request. Null: the connection has asked for too much at once; it is closed. */
-  begin(request: IncomingMessage, response: ServerResponse): { end(): void } | null
+  /** Called for each request. Null: the connection may not ask for this one; it gets no answer. */
+  begin(request: IncomingMessage, response: ServerResponse): BegunRequest | null
   /** Answers bytes that are not HTTP, or that come too slowly, and ends their connection. */
   refuse(error: NodeJS.ErrnoException, socket: Socket): void
 }
 
+export interface BegunRequest {
+  /** Whatever follows on the connection is not a request; its answer is the connection's last. */
+  takeNoMore(): void
+  end(): void
+}
+
 interface Line {
+  takesMore: boolean
   unanswered: number
   request: IncomingMessage
   response: ServerResponse
@@ -29,7 +36,8 @@ export function createConnections(): Connections {
   return {
     begin(request, response) {
       const { socket } = request
-      const line = lines.get(socket) ?? { unanswered: 0, request, response }
+      const line = lines.get(socket) ?? { takesMore: true, unanswered: 0, request, response }
+      if (!line.takesMore) return null
       if (line.unanswered === UNANSWERED_MAX) {
         socket.destroy()
         return null
@@ -38,7 +46,12 @@ export function createConnections(): Connections {
       line.request = request
       line.response = response
       lines.set(socket, line)
-      return { end: () => line.unanswered-- }
+      return {
+        takeNoMore: () => {
+          line.takesMore = false
+        },
+        end: () => line.unanswered--,
+      }
     },
     refuse(error, socket) {
       // What still comes is read and thrown away.

@@ -1,8 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
-import type { Delivery, Exchange, ReadBody, Reply } from '../flow/exchange.ts'
+import type { Delivery, Exchange, ReadBody, Reply, RequestFlaw } from '../flow/exchange.ts'
 import type { ClientAddressReader } from './client-address.ts'
+import { BAD_HOST, OTHER_HOST, readHead } from './framing.ts'
 import { ResponseSink, replyHeaders } from './reply.ts'
 import { limitBody, readBounded } from './request-body.ts'
 
@@ -10,6 +11,8 @@ import { limitBody, readBounded } from './request-body.ts'
 export interface ExchangeSettings {
   readonly publicUrl: string | null
   readonly bodyBytesMax: number
+  /** Whether a request for this authority is meant for us. */
+  readonly allowsHost: (host: string) => boolean
   readonly clientAddress: ClientAddressReader
 }
 
@@ -27,9 +30,6 @@ export interface Arrival {
 /** A short unread body is read away, so that the connection can carry the paid retry. */
 const READ_AWAY_BYTES_MAX = 64 * 1024
 
-/** An authority without user information (RFC 9110 section 7.2): name or address, and port. */
-const AUTHORITY = /^(?:[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252})|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?$/
-
 let exchangesBegun = 0
 const PROCESS_PREFIX = Math.floor(Math.random() * 0xffff_ffff).toString(36)
 
@@ -42,7 +42,11 @@ export class NodeExchange implements Exchange {
   readonly host: string | null
   readonly origin: string
   readonly clientAddress: string
+  readonly forwardedFor: string
   readonly bodyLength: number | null
+  readonly flaw: RequestFlaw | null
+  /** What follows on the connection must not be read as a request. */
+  readonly isLast: boolean
 
   readonly #request: IncomingMessage
   readonly #response: ServerResponse
@@ -64,9 +68,13 @@ export class NodeExchange implements Exchange {
     this.rawHeaders = request.rawHeaders
     const client = settings.clientAddress(this.#socket.remoteAddress ?? '', this.rawHeaders)
     this.clientAddress = client.address
-    this.host = readHost(client.host === null ? this.headerValues('host') : [client.host])
+    this.forwardedFor = client.forwardedFor
+    const head = readHead(request)
+    this.host = head.flaw === null ? (client.host ?? head.host) : null
     this.origin = settings.publicUrl ?? `${client.proto ?? 'http'}://${this.host ?? ''}`
-    this.bodyLength = this.#readBodyLength()
+    this.bodyLength = head.bodyLength
+    this.flaw = head.flaw ?? judgeHost(this.host, settings)
+    this.isLast = head.isLast || this.flaw !== null
   }
 
   readonly headerValues = (name: string): readonly string[] => {
@@ -79,12 +87,6 @@ export class NodeExchange implements Exchange {
       values.push(rawHeaders[index + 1] ?? '')
     }
     return values ?? NO_VALUES
-  }
-
-  #readBodyLength(): number | null {
-    const [length] = this.headerValues('content-length')
-    if (length !== undefined) return Number(length)
-    return this.headerValues('transfer-encoding').length > 0 ? null : 0
   }
 
   bodyStream(): Readable | null {
@@ -144,7 +146,7 @@ export class NodeExchange implements Exchange {
   #write(reply: Reply): void {
     const response = this.#response
     const { body } = reply
-    const endsConnection = this.#arrival.isDraining() || this.#leavesBodyBehind()
+    const endsConnection = this.isLast || this.#arrival.isDraining() || this.#leavesBodyBehind()
     try {
       response.writeHead(reply.status, replyHeaders(reply, this.#request, endsConnection))
     } catch {
@@ -172,10 +174,7 @@ export class NodeExchange implements Exchange {
 
 const NO_VALUES: readonly string[] = []
 
-/**
- * Null unless there is exactly one well-formed Host: two of them are two requests to two parsers.
- */
-function readHost(values: readonly string[]): string | null {
-  const [host] = values
-  return host !== undefined && values.length === 1 && AUTHORITY.test(host) ? host : null
+function judgeHost(host: string | null, { allowsHost }: ExchangeSettings): RequestFlaw | null {
+  if (host === null) return BAD_HOST
+  return allowsHost(host) ? null : OTHER_HOST
 }

@@ -51,6 +51,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     try {
       const arrival = { settings: options.settings(), awaitsContinue, isDraining, stallMsMax }
       const exchange = new NodeExchange(request, response, arrival)
+      if (exchange.isLast) line.takeNoMore()
       if (draining) await exchange.respond(problemReply('shutting_down'))
       else await options.handle(exchange)
     } finally {

@@ -51,6 +51,9 @@ const DROPPED_PREFIXES: readonly (Dropped & { readonly prefix: string })[] = [
   { prefix: 'x-original-', from: request, why: OTHER_REQUEST },
 ]
 
+/** Pass, but only under the one spelling that frames the body: CGI would read any other as it. */
+const NO_LOOK_ALIKES: ReadonlySet<string> = new Set(['content-length'])
+
 const DECISIONS_KEPT_MAX = 4096
 
 /** True: this header stops here. Remembers what it decided, because names repeat. */
@@ -64,7 +67,10 @@ function createFilter(
     const known = decided.get(name)
     if (known !== undefined) return known
     const canonical = canonicalName(name)
-    const drops = also.has(canonical) || findDropped(canonical)?.from.includes(direction) === true
+    const drops =
+      also.has(canonical) ||
+      findDropped(canonical)?.from.includes(direction) === true ||
+      (NO_LOOK_ALIKES.has(canonical) && name.toLowerCase() !== canonical)
     if (decided.size < DECISIONS_KEPT_MAX) decided.set(name, drops)
     return drops
   }

@@ -18,6 +18,7 @@ describe('defaults', () => {
       server: {
         listen: { host: '0.0.0.0', port: 8402 },
         publicUrl: null,
+        hosts: null,
         trustedProxies: [],
         limits: { headerBytes: 16_384, bodyBytes: 10_485_760, requestTimeoutMs: 60_000 },
         drainTimeoutMs: 30_000,
@@ -197,6 +198,18 @@ routes: {/a: free, /b: {price: free, cors: off}, /c: {price: free, cors: {origin
     const ranges = '[10.0.0.0/8, 192.0.2.7, "fd00::/8"]'
     const text = `${HEAD}server: {trustedProxies: ${ranges}}\nroutes: {/a: free}`
     expect(accepted(text).server.trustedProxies).toEqual(['10.0.0.0/8', '192.0.2.7/32', 'fd00::/8'])
+  })
+
+  it.each([
+    ['{}', null],
+    ['{publicUrl: "https://API.example.com:8443"}', ['api.example.com']],
+    ['{publicUrl: "https://[2001:db8::1]"}', ['[2001:db8::1]']],
+    ['{hosts: [API.example.com, my_service]}', ['api.example.com', 'my_service']],
+    ['{publicUrl: "https://a.example", hosts: [b.example]}', ['b.example']],
+    ['{publicUrl: "https://a.example", hosts: ["*"]}', null],
+  ])('callers of %s may ask for %j', (server, hosts) => {
+    const text = `${HEAD}server: ${server}\nroutes: {/a: free}`
+    expect(accepted(text).server.hosts).toEqual(hosts)
   })
 
   it('repeats what an alias stands for', () => {

@@ -36,7 +36,7 @@ const cacheFile = () => join(folder, 'farebox.supported.json')
 
 function start() {
   const yaml = weatherYaml(world, {
-    server: 'publicUrl: https://api.example.com',
+    server: 'publicUrl: https://api.example.com, hosts: ["*"]',
   }).replace(`"${world.facilitator.url}"`, `"${world.facilitator.url}", "${second.url}"`)
   return startTestGateway(yaml, { storeUrl: `sqlite:${folder}/farebox.db` })
 }

@@ -36,7 +36,7 @@ beforeEach(async () => {
   answer = response => response.end('content')
   earnedBefore = await world.chain.balanceOf(seller.address)
   gateway = await startTestGateway(`
-server: {listen: "127.0.0.1:0", publicUrl: "https://api.example.com"}
+server: {listen: "127.0.0.1:0", publicUrl: "https://api.example.com", hosts: ["*"]}
 payTo: "${seller.address}"
 accepts: [base-sepolia]
 facilitators: ["${world.facilitator.url}"]

@@ -24,7 +24,7 @@ beforeAll(async () => {
   })
   await world.chain.mint(buyer.address, 1_000_000n)
   folder = ownFolder()
-  const yaml = weatherYaml(world, { server: 'publicUrl: "http://api.example.com"' })
+  const yaml = weatherYaml(world, { server: 'publicUrl: "http://api.example.com", hosts: ["*"]' })
   const storeUrl = `sqlite:${folder.storeFile}`
   gateways = [
     await startTestGateway(yaml, { storeUrl }),

@@ -37,7 +37,7 @@ afterAll(() => world.close())
 
 const start = ({ rpc }: { rpc: boolean }) => {
   const networks = `networks: {base-sepolia: {rpc: ["${world.chain.rpcUrl}"], finality: 2}}`
-  const server = 'publicUrl: "https://shop.example"'
+  const server = 'publicUrl: "https://shop.example", hosts: ["*"]'
   return startTestGateway(weatherYaml(world, { server, top: rpc ? networks : '' }))
 }
 

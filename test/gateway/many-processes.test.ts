@@ -39,7 +39,10 @@ admin: {listen: 127.0.0.1:0}
 store: {url: "${storeUrl}"}
 networks: {base-sepolia: {rpc: ["${world.chain.rpcUrl}"], finality: 2}}`
   // One name for all, so that a payment is for the same request wherever it is sent.
-  return weatherYaml(world, { top, server: `publicUrl: "http://api.example.com"${server}` })
+  return weatherYaml(world, {
+    top,
+    server: `publicUrl: "http://api.example.com", hosts: ["*"]${server}`,
+  })
 }
 
 function newFolder(): OwnFolder {

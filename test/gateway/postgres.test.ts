@@ -20,7 +20,7 @@ let gateways: TestGateway[]
 beforeAll(async () => {
   ;[world, postgres] = await Promise.all([startWorld(), startPostgres()])
   const storeUrl = await postgres.createSchema('gateways')
-  const yaml = weatherYaml(world, { server: 'publicUrl: "http://api.example.com"' })
+  const yaml = weatherYaml(world, { server: 'publicUrl: "http://api.example.com", hosts: ["*"]' })
   gateways = await Promise.all([
     startTestGateway(yaml, { storeUrl }),
     startTestGateway(yaml, { storeUrl }),

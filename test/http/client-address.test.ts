@@ -14,7 +14,12 @@ describe('without trusted proxies', () => {
   test('forwarding headers are worth nothing', () => {
     const headers = ['X-Forwarded-For', '198.51.100.1', 'X-Forwarded-Proto', 'https']
     const sent = [...headers, 'X-Forwarded-Host', 'evil.example']
-    expect(reader('10.1.2.3', sent)).toEqual({ address: '10.1.2.3', proto: null, host: null })
+    expect(reader('10.1.2.3', sent)).toEqual({
+      address: '10.1.2.3',
+      forwardedFor: '10.1.2.3',
+      proto: null,
+      host: null,
+    })
   })
 
   test.each([
@@ -31,6 +36,7 @@ test('a peer that is not trusted is believed nothing', () => {
   const headers = ['X-Forwarded-For', '198.51.100.1', 'X-Forwarded-Host', 'evil.example']
   expect(read('203.0.113.9', ...headers)).toEqual({
     address: '203.0.113.9',
+    forwardedFor: '203.0.113.9',
     proto: null,
     host: null,
   })
@@ -69,6 +75,25 @@ describe('X-Forwarded-For from a trusted peer', () => {
     expect(read('10.0.0.1', 'X-Forwarded-For', value).address).toBe(address)
   })
 
+  test.each([
+    ['no entry', '', '10.0.0.1'],
+    ['one entry', '198.51.100.1', '198.51.100.1, 10.0.0.1'],
+    [
+      'trusted hops',
+      '198.51.100.1, 10.9.9.9, 192.0.2.7',
+      '198.51.100.1, 10.9.9.9, 192.0.2.7, 10.0.0.1',
+    ],
+    [
+      'entries that somebody made up',
+      '1.1.1.1, 198.51.100.1, 10.9.9.9',
+      '198.51.100.1, 10.9.9.9, 10.0.0.1',
+    ],
+    ['a malformed entry', '1.1.1.1, _hidden, 10.9.9.9', '10.9.9.9, 10.0.0.1'],
+    ['a port', '198.51.100.1:4711', '198.51.100.1, 10.0.0.1'],
+  ])('%s: what is passed on begins with the client and ends with the peer', (_, value, chain) => {
+    expect(read('10.0.0.1', 'X-Forwarded-For', value).forwardedFor).toBe(chain)
+  })
+
   test('several lines are one list in their order', () => {
     const lines = ['X-Forwarded-For', '1.1.1.1', 'x-forwarded-FOR', '198.51.100.1, 10.9.9.9']
     expect(read('10.0.0.1', ...lines).address).toBe('198.51.100.1')
@@ -85,6 +110,7 @@ describe('X-Forwarded-Proto and X-Forwarded-Host from a trusted peer', () => {
     const headers = ['X-Forwarded-Proto', 'HTTPS', 'X-Forwarded-Host', 'API.example.com:8443']
     expect(read('10.0.0.1', ...headers)).toEqual({
       address: '10.0.0.1',
+      forwardedFor: '10.0.0.1',
       proto: 'https',
       host: 'api.example.com:8443',
     })

@@ -3,6 +3,7 @@ import type { UpstreamConfig } from '../../src/config/gateway-config.ts'
 import { problemReply } from '../../src/flow/answers.ts'
 import type { Delivery, Exchange, Reply } from '../../src/flow/exchange.ts'
 import { upstreamFailure } from '../../src/flow/forward.ts'
+import { createHostList } from '../../src/http/allowed-hosts.ts'
 import { createClientAddressReader } from '../../src/http/client-address.ts'
 import { type HttpServer, type HttpServerOptions, startHttpServer } from '../../src/http/server.ts'
 import type { Upstream } from '../../src/upstream/upstream.ts'
@@ -11,6 +12,7 @@ import { upstreamAt } from '../upstream/harness.ts'
 
 interface ServerSettings {
   readonly publicUrl?: string
+  readonly hosts?: readonly string[]
   readonly trustedProxies?: readonly string[]
   readonly limits?: Partial<HttpServerOptions['limits']>
   readonly stallMsMax?: number
@@ -52,7 +54,12 @@ export async function serve(answer: Answer, settings: ServerSettings = {}): Prom
     listen: { host: '127.0.0.1', port: 0 },
     limits,
     ...(settings.stallMsMax === undefined ? {} : { stallMsMax: settings.stallMsMax }),
-    settings: () => ({ publicUrl, bodyBytesMax: limits.bodyBytes, clientAddress }),
+    settings: () => ({
+      publicUrl,
+      bodyBytesMax: limits.bodyBytes,
+      allowsHost: createHostList(settings.hosts ?? null),
+      clientAddress,
+    }),
     handle: async exchange => {
       const reply = await Promise.resolve(exchange).then(answer).catch(answerError)
       deliveries.push(await exchange.respond(reply))
@@ -86,6 +93,7 @@ export function textReply(text: string, headers: readonly string[] = []): Reply 
 /** Forwards everything to one upstream, as a free route does. */
 function passThrough(upstream: Upstream, timeoutMs = 5_000): Answer {
   return async exchange => {
+    if (exchange.flaw !== null) return problemReply(exchange.flaw.code, exchange.flaw)
     let stopWatching = (): void => {}
     const outcome = await upstream.send(
       {

@@ -158,7 +158,7 @@ describe('heads and trailers', () => {
 
   test.each([
     ['HEAD', 'HEAD / HTTP/1.1\r\nHost: a\r\n\r\n'],
-    ['HTTP/1.0', 'GET / HTTP/1.0\r\n\r\n'],
+    ['HTTP/1.0', 'GET / HTTP/1.0\r\nHost: a\r\n\r\n'],
   ])('a Trailer header where there are no trailers, %s: dropped, and no crash', async (...row) => {
     const [, bytes] = row
     const { server } = await inFrontOfRaw(socket =>
@@ -233,7 +233,7 @@ describe('heads and trailers', () => {
       response.end('two')
     })
     const client = await server.connect()
-    client.send('GET / HTTP/1.0\r\n\r\n')
+    client.send('GET / HTTP/1.0\r\nHost: a\r\n\r\n')
     const response = await client.read()
     expect(response.body.toString()).toBe('one two')
     expect(valuesOf(response, 'transfer-encoding')).toEqual([])
@@ -261,7 +261,7 @@ describe('an upstream that dies in the middle', () => {
       socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n')
     })
     const client = await server.connect()
-    client.send('GET / HTTP/1.0\r\n\r\n')
+    client.send('GET / HTTP/1.0\r\nHost: a\r\n\r\n')
     await client.readHead()
     expect((await client.readBytes(3)).toString()).toBe('abc')
     upstream.connections[0]?.destroy()

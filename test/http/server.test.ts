@@ -418,7 +418,12 @@ test('a port that is taken: rejects', async () => {
   const second = startHttpServer({
     listen: { host: '127.0.0.1', port: Number(new URL(url).port) },
     limits: { headerBytes: 16_384, bodyBytes: 1_000, requestTimeoutMs: 1_000 },
-    settings: () => ({ publicUrl: null, bodyBytesMax: 1_000, clientAddress }),
+    settings: () => ({
+      publicUrl: null,
+      bodyBytesMax: 1_000,
+      allowsHost: () => true,
+      clientAddress,
+    }),
     handle: async () => {},
   })
   await expect(second).rejects.toMatchObject({ code: 'EADDRINUSE' })
@@ -429,7 +434,12 @@ test('an IPv6 address stands in brackets in the URL', async () => {
   const server = await startHttpServer({
     listen: { host: '::1', port: 0 },
     limits: { headerBytes: 16_384, bodyBytes: 1_000, requestTimeoutMs: 1_000 },
-    settings: () => ({ publicUrl: null, bodyBytesMax: 1_000, clientAddress }),
+    settings: () => ({
+      publicUrl: null,
+      bodyBytesMax: 1_000,
+      allowsHost: () => true,
+      clientAddress,
+    }),
     handle: async exchange => void (await exchange.respond(textReply(exchange.clientAddress))),
   })
   onStop(() => server.drain(0))

@@ -32,6 +32,8 @@ export class SimulatedExchange implements Exchange {
   readonly host = 'api.example.com'
   readonly origin = 'https://api.example.com'
   readonly clientAddress = '192.0.2.1'
+  readonly forwardedFor = '192.0.2.1'
+  readonly flaw = null
   readonly bodyLength = 0
   /** What the client gets, at last. */
   readonly answer: Promise<Answer>

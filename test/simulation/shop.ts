@@ -51,6 +51,7 @@ export function shopConfig(rpc: readonly string[]): GatewayConfig {
   return {
     server: {
       ...{ listen: { host: '127.0.0.1', port: 0 }, publicUrl: null, trustedProxies: [] },
+      hosts: null,
       workers: 1,
       limits: { headerBytes: 16_384, bodyBytes: 1_048_576, requestTimeoutMs: 60_000 },
       drainTimeoutMs: 10_000,

@@ -112,7 +112,7 @@ export async function buildDiskShop(
 
 function shopYaml(world: World, api: { readonly url: string }, storeFile: string): string {
   // A public URL, so that a request is the same one after a restart on another port.
-  const server = 'publicUrl: "https://shop.example"'
+  const server = 'publicUrl: "https://shop.example", hosts: ["*"]'
   const top = `version: 1
 admin: {listen: 127.0.0.1:0}
 store: {url: "sqlite:${storeFile}"}`
