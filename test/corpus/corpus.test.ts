@@ -1,0 +1,103 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { connectRaw, type RawClient, type RawResponse } from '../support/raw-client.ts'
+import { bytesOf, type CorpusEntry, readCorpus } from './entries.ts'
+import { FRAMEWORKS, type Recorder, type Seen, startRecorder } from './recorders.ts'
+import { openShop, type Shop } from './shop.ts'
+
+const corpus = readCorpus()
+
+test('is as large as it must be, and every entry has its own name', () => {
+  const names = [...corpus].flatMap(([theme, entries]) =>
+    entries.map(({ name }) => `${theme}: ${name}`),
+  )
+  expect(names.length).toBeGreaterThanOrEqual(150)
+  expect(new Set(names).size).toBe(names.length)
+})
+
+describe.each(FRAMEWORKS)('in front of %s', framework => {
+  let recorder: Recorder
+  let shop: Shop
+
+  beforeAll(async () => {
+    recorder = await startRecorder(framework)
+    shop = await openShop(recorder.url)
+  })
+
+  afterAll(async () => {
+    await shop[Symbol.asyncDispose]()
+    await recorder.close()
+  })
+
+  describe.each([...corpus])('%s', (_theme, entries) => {
+    test.each(entries)('$name', async entry => {
+      recorder.seen.length = 0
+      await answersAsExpected(entry, shop.gateway.url)
+      expect(recorder.seen.filter(isNotProbe).map(describeSeen)).toEqual(entry.seen)
+      const headers = recorder.seen.filter(isNotProbe).flatMap(headersOf)
+      for (const header of entry.has) expect(headers).toContain(header)
+      const names = headers.map(header => canonicalName(header.slice(0, header.indexOf(': '))))
+      for (const name of entry.lacks) expect(names).not.toContain(name)
+    })
+  })
+
+  test('counted as many requests as farebox, and misread none', async () => {
+    const whole = [...corpus.values()].flat().flatMap(({ seen }) => seen).length
+    const probes = [...corpus.values()].flat().filter(({ stays }) => stays).length
+    expect(recorder.refused()).toBe(0)
+    await expect.poll(() => shop.forwarded()).toBeGreaterThanOrEqual(whole + probes)
+    const cut = [...corpus.values()].flat().filter(({ mayBeCut }) => mayBeCut).length
+    expect(shop.forwarded()).toBeLessThanOrEqual(whole + probes + cut)
+    expect(recorder.begun()).toBeGreaterThanOrEqual(whole + probes)
+    expect(recorder.begun()).toBeLessThanOrEqual(shop.forwarded())
+  })
+})
+
+const PROBE = 'GET /free/probe HTTP/1.1\r\nHost: shop.test\r\n\r\n'
+
+async function answersAsExpected(entry: CorpusEntry, url: string): Promise<void> {
+  const client = await connectRaw(url)
+  try {
+    client.send(bytesOf(entry))
+    const method = entry.send.startsWith('HEAD ') ? 'HEAD' : 'GET'
+    const answers: RawResponse[] = []
+    for (const _ of entry.answers) answers.push(await client.read(method))
+    expect(answers.map(({ status }) => status)).toEqual(entry.answers)
+    if (entry.code !== undefined && method === 'GET') {
+      expect(JSON.parse(String(answers.at(-1)?.body))).toMatchObject({ code: entry.code })
+    }
+    await endsAsExpected(client, entry)
+  } finally {
+    client.destroy()
+  }
+}
+
+/** No answer more than there should be, and a connection that is good or over. */
+async function endsAsExpected(client: RawClient, entry: CorpusEntry): Promise<void> {
+  if (!entry.stays) {
+    expect((await client.readToEnd()).toString('latin1')).toBe('')
+    return
+  }
+  client.send(PROBE)
+  expect((await client.read()).status).toBe(200)
+}
+
+function isNotProbe({ target }: Seen): boolean {
+  return target !== '/free/probe'
+}
+
+function describeSeen({ method, target, body }: Seen): string {
+  return body === '' ? `${method} ${target}` : `${method} ${target} ${body}`
+}
+
+function headersOf({ rawHeaders }: Seen): string[] {
+  const headers: string[] = []
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    headers.push(`${rawHeaders[index]?.toLowerCase()}: ${rawHeaders[index + 1]}`)
+  }
+  return headers
+}
+
+/** As CGI does: whatever is no letter or digit is one and the same. */
+function canonicalName(name: string): string {
+  return name.replaceAll(/[^a-z0-9]/g, '-')
+}

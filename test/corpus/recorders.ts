@@ -1,0 +1,83 @@
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import express from 'express'
+import fastify from 'fastify'
+
+/** What an upstream made of the bytes that reached it. */
+export interface Seen {
+  readonly method: string
+  readonly target: string
+  /** Names and values in turn. */
+  readonly rawHeaders: readonly string[]
+  readonly body: string
+}
+
+export interface Recorder {
+  readonly url: string
+  /** Whole requests, oldest first. */
+  readonly seen: Seen[]
+  /** Heads so far, whether or not the rest came. */
+  begun(): number
+  /** How often it got bytes that it could not read as a request. */
+  refused(): number
+  close(): Promise<void>
+}
+
+type Handler = (request: IncomingMessage, response: ServerResponse) => void
+
+const SERVERS = {
+  'node:http': async (handler: Handler): Promise<Server> => createServer(handler),
+  express: async (handler: Handler): Promise<Server> => createServer(express().use(handler)),
+  fastify: async (handler: Handler): Promise<Server> => {
+    const app = fastify()
+    app.addHook('onRequest', async ({ raw }, reply) => {
+      reply.hijack()
+      handler(raw, reply.raw)
+    })
+    await app.ready()
+    return app.server
+  },
+}
+
+export type Framework = keyof typeof SERVERS
+export const FRAMEWORKS = ['node:http', 'express', 'fastify'] as const satisfies Framework[]
+
+/** An upstream that answers everything with 200 and remembers what it read. */
+export async function startRecorder(framework: Framework): Promise<Recorder> {
+  const seen: Seen[] = []
+  let begun = 0
+  let refused = 0
+  const server = await SERVERS[framework]((request, response) => {
+    begun++
+    const chunks: Buffer[] = []
+    request.on('error', () => {})
+    request.on('data', (chunk: Buffer) => chunks.push(chunk))
+    request.on('end', () => {
+      const { method = '', url: target = '', rawHeaders } = request
+      seen.push({ method, target, rawHeaders, body: Buffer.concat(chunks).toString('latin1') })
+      response.end('ok')
+    })
+  })
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    // A request that we cut off is no request that it misread.
+    const cut = ['ECONNRESET', 'HPE_INVALID_EOF_STATE'].includes(error.code ?? '')
+    if (!cut) refused++
+    socket.destroy()
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo // a listening TCP server has one
+  return {
+    url: `http://127.0.0.1:${port}`,
+    seen,
+    begun: () => begun,
+    refused: () => refused,
+    async close() {
+      const closed = once(server, 'close')
+      server.close()
+      server.closeAllConnections()
+      await closed
+    },
+  }
+}
