@@ -1,0 +1,188 @@
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import { connect, createServer, type Socket } from 'node:net'
+import fc from 'fast-check'
+import { readRequestTarget } from '../../../src/routing/request-target.ts'
+import { startRecorder } from '../../corpus/recorders.ts'
+import { openShop, type Shop } from '../../corpus/shop.ts'
+import { connectRaw } from '../../support/raw-client.ts'
+import { mutatedBytes } from './mutations.ts'
+import { nodeParser, type Parser, plainParser, type Reading, undiciParser } from './parsers.ts'
+
+export interface FuzzReport {
+  readonly runs: number
+  /** Requests that reached the upstream whole. */
+  readonly reached: number
+  /** Requests that farebox says it sent on, whatever became of them. */
+  readonly forwarded: number
+}
+
+/**
+ * Sends changed requests through a gateway, for so long, and reads what reaches its upstream with
+ * parsers that differ. Throws, with the bytes, when one of them sees another request than the rest,
+ * or one that the client's bytes do not have.
+ */
+export async function fuzzEdge(seconds: number, seed: number): Promise<FuzzReport> {
+  const recorder = await startRecorder('node:http')
+  const tap = await startTap(recorder.url)
+  const shop = await openShop(tap.url)
+  const checks = { tap, shop, strict: nodeParser(false), others: otherParsers() }
+  let runs = 0
+  const run = async (bytes: string): Promise<void> => {
+    runs++
+    await compare(bytes, checks)
+  }
+  try {
+    await fc.assert(fc.asyncProperty(mutatedBytes, run), {
+      seed,
+      numRuns: Number.MAX_SAFE_INTEGER,
+      interruptAfterTimeLimit: seconds * 1_000,
+      endOnFailure: true,
+    })
+    return { runs, reached: recorder.seen.length, forwarded: shop.forwarded() }
+  } finally {
+    await shop[Symbol.asyncDispose]()
+    await tap.close()
+    await recorder.close()
+  }
+}
+
+interface Checks {
+  readonly tap: Tap
+  readonly shop: Shop
+  readonly strict: Parser
+  readonly others: ReadonlyMap<string, Parser>
+}
+
+function otherParsers(): Map<string, Parser> {
+  return new Map([
+    ['node:http, lenient', nodeParser(true)],
+    ['undici', undiciParser()],
+    ['RFC 9112', plainParser()],
+  ])
+}
+
+async function compare(bytes: string, { tap, shop, strict, others }: Checks): Promise<void> {
+  const sent = await strict(Buffer.from(bytes, 'latin1'))
+  await exchange(bytes, shop.gateway.url, sent.requests.length + (sent.broke ? 1 : 0))
+  const left = sent.requests.map(canonical)
+  for (const wire of tap.take()) {
+    const reading = await strict(wire.bytes)
+    if (reading.broke) throw new DisagreementError(bytes, 'node:http refuses what we sent')
+    for (const request of reading.requests) {
+      // Everything that arrives was sent; what we refuse does not arrive.
+      const index = left.indexOf(request)
+      if (index === -1) throw new DisagreementError(bytes, `Nobody sent ${request}`)
+      left.splice(index, 1)
+    }
+    await expectSameReading(wire.bytes, reading, others, bytes)
+    if (reading.unfinished) wire.cut()
+  }
+}
+
+async function expectSameReading(
+  wire: Buffer,
+  reading: Reading,
+  others: ReadonlyMap<string, Parser>,
+  bytes: string,
+): Promise<void> {
+  for (const [name, parse] of others) {
+    const { requests } = await parse(wire)
+    if (requests.join() === reading.requests.join()) continue
+    const what = `${name} reads ${requests.join()}, and node:http ${reading.requests.join()}`
+    throw new DisagreementError(bytes, what)
+  }
+}
+
+/** The parsers do not agree, and it reached the upstream. */
+class DisagreementError extends Error {
+  constructor(bytes: string, what: string) {
+    super(`${what}\nin ${JSON.stringify(bytes)}`)
+    this.name = 'DisagreementError'
+  }
+}
+
+/** What must arrive of a request: the same, with its target as it is matched. */
+function canonical(request: string): string {
+  const [method, raw, body]: string[] = JSON.parse(request)
+  const absolute = /^https?:\/\/([^/?#]*)/i.exec(raw ?? '')
+  const target = readRequestTarget(raw ?? '', absolute?.[1] ?? null)
+  return JSON.stringify([method, target.kind === 'target' ? target.full : raw, body])
+}
+
+/** Sends, and waits until everything is answered that will be, or nothing has come for a while. */
+async function exchange(bytes: string, url: string, answersMax: number): Promise<void> {
+  const client = await connectRaw(url)
+  client.send(bytes)
+  let answers = 0
+  const { socket } = client
+  await new Promise<void>(resolve => {
+    const timer = setTimeout(resolve, 100)
+    const done = (): void => {
+      clearTimeout(timer)
+      resolve()
+    }
+    socket.on('data', chunk => {
+      answers += chunk.toString('latin1').match(/HTTP\/1\.1 [2-5]\d\d /g)?.length ?? 0
+      if (answers >= answersMax) done()
+    })
+    socket.once('close', done)
+  })
+  client.destroy()
+  await client.closed
+}
+
+interface Wire {
+  readonly bytes: Buffer
+  /** Ends the connection: nothing of it comes any more. */
+  cut(): void
+}
+
+interface Tap {
+  readonly url: string
+  /** What has come on each connection since it was last asked. */
+  take(): Wire[]
+  close(): Promise<void>
+}
+
+/** Stands in front of the recorder and keeps a copy of every byte. */
+async function startTap(url: string): Promise<Tap> {
+  const { hostname, port } = new URL(url)
+  const wires = new Map<Socket, Buffer[]>()
+  const server = createServer(socket => {
+    const behind = connect({ host: hostname, port: Number(port) })
+    wires.set(socket, [])
+    socket.on('data', (chunk: Buffer) => {
+      wires.get(socket)?.push(chunk)
+      behind.write(chunk)
+    })
+    behind.on('data', chunk => socket.write(chunk))
+    socket.on('error', () => {}).on('close', () => behind.destroy())
+    behind.on('error', () => {}).on('close', () => socket.destroy())
+  })
+  const cut = (socket: Socket): void => {
+    wires.delete(socket)
+    socket.destroy()
+  }
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port: own } = server.address() as AddressInfo // a listening TCP server has one
+  return {
+    url: `http://127.0.0.1:${own}`,
+    take() {
+      const taken: Wire[] = []
+      for (const [socket, chunks] of wires) {
+        const bytes = Buffer.concat(chunks.splice(0))
+        if (bytes.length > 0) taken.push({ bytes, cut: () => cut(socket) })
+        if (socket.destroyed) wires.delete(socket)
+      }
+      return taken
+    },
+    async close() {
+      const closed = once(server, 'close')
+      server.close()
+      for (const socket of wires.keys()) socket.destroy()
+      await closed
+    },
+  }
+}

@@ -1,0 +1,62 @@
+import fc from 'fast-check'
+import { bytesOf, readCorpus } from '../../corpus/entries.ts'
+
+/** Pieces that parsers are known to disagree about, among single bytes. */
+const PIECES = [
+  ...['\r\n', '\n', '\r', '\0', ' ', '\t', '\x0b', ':', ',', ';', '"', '0', '1', '-', '+', '_'],
+  ...['\r\n\r\n', '\r\n ', '\n\n', '0\r\n\r\n', '3\r\nabc\r\n', 'HTTP/1.0', 'HTTP/1.1', '/free/b'],
+  ...['Content-Length: 3\r\n', 'Content-Length: 0\r\n', 'Transfer-Encoding: chunked\r\n'],
+  ...['Transfer-Encoding: x\r\n', 'Transfer_Encoding: chunked\r\n', 'Content_Length: 9\r\n'],
+  ...['Host: shop.test\r\n', 'Host: evil.test\r\n', 'Connection: close\r\n', 'Expect: x\r\n'],
+  ...['Connection: Upgrade\r\nUpgrade: x\r\n', 'Connection: content-length\r\n', 'X-A: b\r\n'],
+  ...['GET /free/b HTTP/1.1\r\nHost: shop.test\r\n\r\n', '%2e', '%2F', '\xe9', '\xff', '..', '//'],
+]
+
+/** Requests of the corpus that are short enough to be changed in every place. */
+const bases = [...readCorpus().values()].flat().filter(({ repeat }) => repeat === undefined)
+const taken = bases.filter(({ seen }) => seen.length > 0)
+const base = fc.oneof(fc.constantFrom(...bases), fc.constantFrom(...taken)).map(bytesOf)
+
+interface Mutation {
+  readonly kind: 'insert' | 'delete' | 'replace' | 'repeat'
+  readonly at: number
+  readonly length: number
+  readonly piece: string
+}
+
+const mutation: fc.Arbitrary<Mutation> = fc.record({
+  kind: fc.constantFrom('insert', 'insert', 'delete', 'replace', 'repeat'),
+  at: fc.nat({ max: 200 }),
+  length: fc.integer({ min: 1, max: 12 }),
+  piece: fc.oneof(
+    fc.constantFrom(...PIECES),
+    fc.integer({ min: 0, max: 255 }).map(code => String.fromCharCode(code)),
+  ),
+})
+
+/** Bytes for one connection: one or two requests of the corpus, changed in a few places. */
+export const mutatedBytes: fc.Arbitrary<string> = fc
+  .tuple(
+    fc.array(base, { minLength: 1, maxLength: 2 }),
+    fc.array(mutation, { minLength: 0, maxLength: 4 }),
+  )
+  .map(([requests, mutations]) => mutations.reduce(mutate, requests.join('')))
+
+function mutate(bytes: string, { kind, at, length, piece }: Mutation): string {
+  const start = at % (bytes.length + 1)
+  const [before, cut, after] = [
+    bytes.slice(0, start),
+    bytes.slice(start, start + length),
+    bytes.slice(start + length),
+  ]
+  switch (kind) {
+    case 'insert':
+      return before + piece + cut + after
+    case 'delete':
+      return before + after
+    case 'replace':
+      return before + piece + after
+    case 'repeat':
+      return before + cut + cut + after
+  }
+}
