@@ -78,7 +78,7 @@ describe.runIf(canLimitFileSize)('a disk that fills in the middle of a payment',
     },
   )
 
-  test('while it is delivered: the client has it all, and the row keeps the settlement', async () => {
+  test('while it is delivered: the client has it all, and that is written once there is room', async () => {
     const payment = await signFor(shop.world.chain, shop.url)
     const filled = Promise.withResolvers<void>()
     shop.answer = response => {
@@ -94,7 +94,7 @@ describe.runIf(canLimitFileSize)('a disk that fills in the middle of a payment',
     expect(await shop.gateway.stop()).toBe(0)
     const [row] = readRows(shop.storeFile)
     const { transaction } = readReceipt(paid) ?? expect.unreachable()
-    expect(row).toMatchObject({ state: 'settled', transaction_hash: transaction })
+    expect(row).toMatchObject({ state: 'delivered', transaction_hash: transaction })
   })
 
   async function expectPending(reply: Response): Promise<void> {
