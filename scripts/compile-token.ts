@@ -28,6 +28,8 @@ const artifact = {
   solcVersion: solc.version(),
   sourceSha256: hashSources(sources),
   ...contract('TestDollar'),
+  pie: contract('TestPie', 'TestTokens'),
+  permitDollar: contract('TestPermitDollar', 'TestTokens'),
   wallet: contract('TestWallet'),
   callBatch: contract('CallBatch'),
   permit2: contract('TestPermit2'),

@@ -55,7 +55,7 @@ function describePreset(name: string, preset: FacilitatorPreset, order: number |
     ...{ name, order, url: preset.url as string | null }, // of the operator's own, none is shown
     auth: authName(auth?.kind ?? 'none', headers),
     ...{ variables, keysOptional: anonymous, networks, hasSupported, limits, registration },
-    ...{ omitVersion: preset.omitVersion, unfit: preset.unfit },
+    gatewayWallet: preset.gatewayWallet,
   }
 }
 
@@ -74,8 +74,7 @@ function describeConfigured(
     const networks = facilitator.networks.map(({ id }) => networkName(id))
     return {
       ...{ name, order, url: null, auth: authName('none', {}), networks, ...unlimited },
-      ...{ variables: [], keysOptional: false, hasSupported: true, unfit: null },
-      omitVersion: false,
+      ...{ variables: [], keysOptional: false, hasSupported: true, gatewayWallet: false },
     }
   }
   const { preset, auth, headers, quirks } = facilitator
@@ -88,9 +87,9 @@ function describeConfigured(
     ...{ name, order, url: null },
     auth: authName(auth.kind, headers),
     ...{ variables: [], keysOptional: false },
-    ...{ networks: quirks.supported?.map(networkName) ?? null, unfit: null, ...unlimited },
+    ...{ networks: quirks.supported?.map(networkName) ?? null, ...unlimited },
     ...{ hasSupported: quirks.supported === null },
-    omitVersion: quirks.omitVersion,
+    gatewayWallet: false,
   }
 }
 
@@ -117,9 +116,9 @@ function keysText({ auth, variables, keysOptional }: Listed): string {
   return keysOptional ? `${names} (optional)` : names
 }
 
-function notesText({ unfit, registration, limits }: Listed): string {
-  if (unfit !== null) return 'cannot be named'
+function notesText({ gatewayWallet, registration, limits }: Listed): string {
   return [
+    ...(gatewayWallet ? ['only via: circle-gateway'] : []),
     ...(registration === null ? [] : ['receivers are registered']),
     ...(limits.minimum === null ? [] : [`from ${limits.minimum}`]),
     ...(limits.descriptionLength === null

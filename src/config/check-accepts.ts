@@ -1,3 +1,4 @@
+import { GATEWAY_WALLET_VALIDITY_SECONDS } from '../core/gateway-wallet.ts'
 import { type EvmAsset, isSold, type SoldNetwork } from '../networks/registry.ts'
 import { readEvmAddress } from './check-address.ts'
 import type { CheckContext } from './check-context.ts'
@@ -13,6 +14,8 @@ export interface AcceptedAsset {
   /** With its checksum; empty when it is missing or wrong, which was reported. */
   readonly payTo: string
   readonly maxTimeoutMs: number
+  /** True where callers pay from a balance in Circle's GatewayWallet. */
+  readonly fromGatewayWallet: boolean
   /** Where it is written. */
   readonly path: Path
 }
@@ -34,8 +37,11 @@ export function checkAccepts(
     const accepted = checkAccept(setting, [...path, index], scope)
     if (accepted === null) continue
     const twin = checked.some(
-      ({ network, asset, payTo }) =>
-        network === accepted.network && asset === accepted.asset && payTo === accepted.payTo,
+      ({ network, asset, payTo, fromGatewayWallet }) =>
+        network === accepted.network &&
+        asset === accepted.asset &&
+        payTo === accepted.payTo &&
+        fromGatewayWallet === accepted.fromGatewayWallet,
     )
     if (twin) {
       const message = 'accepts what an entry before it accepts'
@@ -49,16 +55,43 @@ export function checkAccepts(
 function checkAccept(setting: AcceptSetting, path: Path, scope: AcceptScope): AcceptedAsset | null {
   const { context } = scope
   const network = findNetwork(setting.network, [...path, 'network'], context)
-  const asset = network && findAsset(setting.asset, network, { path, context })
+  const fromGatewayWallet = setting.via === 'circle-gateway'
+  const symbol = setting.asset ?? (fromGatewayWallet ? 'USDC' : undefined)
+  const asset = network && findAsset(symbol, network, { path, context })
   const receiver = findReceiver(setting, path, scope)
-  const maxTimeoutMs = setting.maxTimeout
+  if (fromGatewayWallet) checkGatewayWallet({ network, asset }, path, context)
+  const maxTimeoutMs = fromGatewayWallet
+    ? GATEWAY_WALLET_VALIDITY_SECONDS * 1000
+    : setting.maxTimeout
   if (maxTimeoutMs % 1000 !== 0) {
     const message = 'is not a number of whole seconds, which is how x402 writes it'
     context.report([...path, 'maxTimeout'], { message, cure: 'Write it like 120s.' })
   }
   if (network === null || asset === null) return null
   // Without a receiver this is of no use, but prices can still be held against the token.
-  return { network, asset, payTo: receiver ?? '', maxTimeoutMs, path }
+  return { network, asset, payTo: receiver ?? '', maxTimeoutMs, fromGatewayWallet, path }
+}
+
+/** Circle keeps balances in its own token, on the networks of its presets. */
+function checkGatewayWallet(
+  { network, asset }: { readonly network: SoldNetwork | null; readonly asset: EvmAsset | null },
+  path: Path,
+  context: CheckContext,
+): void {
+  const served = [...context.presets.values()].flatMap(({ gatewayWallet, networks }) =>
+    gatewayWallet ? (networks ?? []) : [],
+  )
+  if (network !== null && !served.includes(network.name)) {
+    const message = `Circle Gateway keeps no balances on ${network.name}`
+    context.report([...path, 'via'], { message, cure: `It does on ${served.join(', ')}.` })
+  } else if (asset !== null && asset.symbol !== 'USDC') {
+    const message = `Circle Gateway keeps balances in USDC, not in ${asset.symbol}`
+    context.report([...path, 'asset'], { message, cure: 'Remove asset:.' })
+  }
+  if (context.isWritten([...path, 'maxTimeout'])) {
+    const message = `is always ${GATEWAY_WALLET_VALIDITY_SECONDS}s for payments via Circle Gateway`
+    context.report([...path, 'maxTimeout'], { message, cure: 'Remove it.' }, 'key')
+  }
 }
 
 function findNetwork(spelling: string, path: Path, context: CheckContext): SoldNetwork | null {

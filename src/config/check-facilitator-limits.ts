@@ -26,7 +26,8 @@ export function checkFacilitatorLimits(config: GatewayConfig, context: CheckCont
       )
       const limits = refusals.filter(({ by }) => by === 'limit')
       const isTaken = !isWhole || refusals.length < places.length
-      if (isTaken) for (const { path, finding } of refusals) context.note(path, finding)
+      const notable = refusals.filter(({ by }) => by !== 'method')
+      if (isTaken) for (const { path, finding } of notable) context.note(path, finding)
       else for (const { path, finding } of limits) context.report(path, finding)
       if (!isTaken && limits.length === 0 && places.length > 0) reportNotServed(offer, context)
     }
@@ -35,7 +36,8 @@ export function checkFacilitatorLimits(config: GatewayConfig, context: CheckCont
 }
 
 interface Refusal {
-  readonly by: 'network' | 'limit'
+  /** `method`: what it settles is paid in another way, as is plain from its name. */
+  readonly by: 'method' | 'network' | 'limit'
   readonly path: Path
   readonly finding: Finding
 }
@@ -54,6 +56,11 @@ function findRefusal(asked: Asked, context: CheckContext): Refusal | null {
   const { facilitator, index, route, offer } = asked
   const preset = presetOf(facilitator, context)
   const network = context.networks.find(offer.requirements.network)
+  if (!isPaidItsWay(facilitator, preset, offer)) {
+    const message = `${facilitator.name} does not settle payments of this kind`
+    const cure = 'They go to the other facilitators.'
+    return { by: 'method', path: ['facilitators', index], finding: { message, cure } }
+  }
   if (!isServed(facilitator, preset, network)) {
     const message = `${facilitator.name} does not serve ${network?.name}, as far as is known`
     const cure = 'Payments there go to the other facilitators.'
@@ -63,6 +70,17 @@ function findRefusal(asked: Asked, context: CheckContext): Refusal | null {
   const finding =
     aboutDescription(facilitator, preset, route) ?? aboutMinimum(asked, preset, context)
   return finding && { by: 'limit', ...finding }
+}
+
+/** Nothing is known of a service that has a URL of the operator's own. */
+function isPaidItsWay(
+  facilitator: AnyFacilitator,
+  preset: FacilitatorPreset | null,
+  { transferMethod }: Offer,
+): boolean {
+  const fromWallet = transferMethod === 'gateway-wallet'
+  if (preset !== null) return preset.gatewayWallet === fromWallet
+  return !fromWallet || (facilitator.kind === 'http' && facilitator.quirks.supported === null)
 }
 
 function isServed(
@@ -113,13 +131,16 @@ function aboutMinimum(
   return { path: ['routes', route.key, 'price'], finding: { message, cure } }
 }
 
-function reportNotServed({ requirements }: Offer, context: CheckContext): void {
+function reportNotServed({ requirements, transferMethod }: Offer, context: CheckContext): void {
   const network = context.networks.find(requirements.network)
+  const fromWallet = transferMethod === 'gateway-wallet'
   const serving = [...context.presets].filter(
-    ([, { networks, unfit }]) => unfit === null && networks?.includes(network?.name ?? ''),
+    ([, { networks, gatewayWallet }]) =>
+      gatewayWallet === fromWallet && networks?.includes(network?.name ?? ''),
   )
   const some = serving.slice(0, 3).map(([name]) => name)
-  const message = `none of these serves ${network?.name}, as far as is known`
+  const kind = fromWallet ? 'payments via Circle Gateway on ' : ''
+  const message = `none of these serves ${kind}${network?.name}, as far as is known`
   const cure =
     some.length === 0
       ? 'Write the URL of a facilitator that does.'

@@ -1,3 +1,4 @@
+import { GATEWAY_WALLET } from '../core/gateway-wallet.ts'
 import type { Offer } from '../core/payment.ts'
 import { type Price, readPrice } from '../pricing/price.ts'
 import type { AcceptedAsset } from './check-accepts.ts'
@@ -37,7 +38,8 @@ export function checkPrice(
   const offers = accepted.flatMap(each => {
     const amount = price.amountIn(each.asset)
     if (amount.kind === 'refused') reportPrice(pricePath, amount, context)
-    checkTimeout(each, route, { path, context })
+    if (each.fromGatewayWallet) checkSettlesFirst(each, route, { path, context })
+    else checkTimeout(each, route, { path, context })
     return amount.kind === 'amount' ? [createOffer(each, amount.atomic)] : []
   })
   return { kind: 'paid', offers }
@@ -71,6 +73,18 @@ function checkSymbols(
   }
 }
 
+/** Circle's client and service both expect the money to move before the work is done. */
+function checkSettlesFirst(
+  { network }: AcceptedAsset,
+  route: RouteSetting,
+  { path, context }: Place,
+): void {
+  if (route.settle === 'before-upstream') return
+  const message = `payments via Circle Gateway on ${network.name} are settled before the API is asked`
+  const cure = 'Write settle: before-upstream, or give the route accepts of its own.'
+  context.report([...path, 'settle'], { message, cure })
+}
+
 /** A payment must outlive the upstream's answer, or it expires before it can be settled. */
 function checkTimeout(
   accepted: AcceptedAsset,
@@ -89,11 +103,9 @@ function checkTimeout(
   context.report(culprit, { message, cure })
 }
 
-function createOffer(
-  { network, asset, payTo, maxTimeoutMs }: AcceptedAsset,
-  amount: Offer['amount'],
-) {
-  const offer: Offer = {
+function createOffer(accepted: AcceptedAsset, amount: Offer['amount']): Offer {
+  const { network, asset, payTo, maxTimeoutMs, fromGatewayWallet } = accepted
+  return {
     requirements: {
       scheme: 'exact',
       network: network.id,
@@ -101,17 +113,22 @@ function createOffer(
       asset: asset.address,
       payTo,
       maxTimeoutSeconds: maxTimeoutMs / 1000,
-      // The method is named only where it is not the one that every client expects.
-      extra:
-        asset.transferMethod === 'permit2'
-          ? { ...asset.eip712, assetTransferMethod: 'permit2' }
-          : { ...asset.eip712 },
+      extra: extraOf(accepted),
     },
     amount,
     symbol: asset.symbol,
     decimals: asset.decimals,
-    transferMethod: asset.transferMethod,
-    v1Network: network.v1Name,
+    transferMethod: fromGatewayWallet ? 'gateway-wallet' : asset.transferMethod,
+    // A version 1 client would sign for the token.
+    v1Network: fromGatewayWallet ? null : network.v1Name,
   }
-  return offer
+}
+
+/** The facilitator names the contract of Circle's wallet. */
+function extraOf({ asset, fromGatewayWallet }: AcceptedAsset): Offer['requirements']['extra'] {
+  if (fromGatewayWallet) return { ...GATEWAY_WALLET }
+  // The method is named only where it is not the one that every client expects.
+  return asset.transferMethod === 'permit2'
+    ? { ...asset.eip712, assetTransferMethod: 'permit2' }
+    : { ...asset.eip712 }
 }

@@ -101,7 +101,6 @@ function readQuirks(
   }))
   const supported = named ?? assumed?.map(name => ({ name, at: path })) ?? null
   return {
-    omitVersion: service?.omitVersion ?? false,
     supported: supported?.flatMap(({ name, at }) => findNetworkId(name, at, context) ?? []) ?? null,
     otherUrls: service?.otherUrls ?? [],
   }
@@ -132,11 +131,6 @@ function findFacilitator(
 ): FoundFacilitator | null {
   const urlPath = [...path, 'url']
   const found = lookUpFacilitator(setting, context)
-  if (found?.service?.unfit) {
-    const cure = 'Name another one: `farebox facilitators` lists them.'
-    context.report(urlPath, { message: `${found.name} ${found.service.unfit}`, cure })
-    return null
-  }
   if (found === null) reportUnknown(setting, urlPath, context)
   return found
 }

@@ -20,11 +20,10 @@ export interface FacilitatorPreset {
   /** Whether it says itself, at /supported, what it serves. */
   readonly hasSupported: boolean
   readonly limits: FacilitatorLimits
-  readonly omitVersion: boolean
   /** Where receivers have to be registered first; null where anybody can be paid. */
   readonly registration: string | null
-  /** Why it cannot settle what farebox offers; null where it can. */
-  readonly unfit: string | null
+  /** True where it settles payments from balances in Circle's GatewayWallet, and nothing else. */
+  readonly gatewayWallet: boolean
 }
 
 export interface FacilitatorLimits {
@@ -50,9 +49,8 @@ const presetEntry = z.strictObject({
       minimum: text(32).nullable().default(null),
     })
     .default({ descriptionLength: null, minimum: null }),
-  omitVersion: flag().default(false),
   registration: httpsUrl.nullable().default(null),
-  unfit: text(256).nullable().default(null),
+  gatewayWallet: flag().default(false),
 })
 
 const presetsFile = z.strictObject({

@@ -102,8 +102,6 @@ export type FacilitatorAuth =
 
 /** Where a facilitator differs from what the specification says, or asks for more. */
 export interface FacilitatorQuirks {
-  /** Takes requests only without `x402Version`. */
-  readonly omitVersion: boolean
   /** Networks on which it settles `exact`, where it has no /supported; null: it is asked. */
   readonly supported: readonly NetworkId[] | null
   /** Base URLs that its /supported may redirect to: the same service under another name. */

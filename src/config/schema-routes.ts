@@ -50,6 +50,14 @@ const acceptFull = z.strictObject({
     description: 'How is paid: exact is one fixed amount per request.',
   }),
   payTo: text(128).optional().meta({ description: 'Who is paid, instead of the payTo above.' }),
+  via: z
+    .literal('circle-gateway')
+    .optional()
+    .meta({
+      description:
+        "Paid from the caller's balance at Circle Gateway, in USDC, instead of on chain. Needs " +
+        'settle: before-upstream, and a facilitator that is Circle Gateway.',
+    }),
   maxTimeout: duration({ min: 1000, max: 24 * 3_600_000 })
     .prefault('120s')
     .meta({

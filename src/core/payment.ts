@@ -11,7 +11,11 @@ import type { AtomicAmount } from './amount.ts'
 /** CAIP-2 chain id, like "eip155:8453". */
 export type NetworkId = `${string}:${string}`
 
+/** How a token moves by signature, on its chain. */
 export type AssetTransferMethod = 'eip3009' | 'permit2'
+
+/** How an offer is paid: as its token moves, or from a balance in Circle's GatewayWallet. */
+export type PaymentMethod = AssetTransferMethod | 'gateway-wallet'
 
 /** One entry of `accepts` as x402 v2 writes it (x402 specification v2, PaymentRequirements). */
 export interface PaymentRequirements {
@@ -32,7 +36,7 @@ export interface Offer {
   /** Ticker for people and metrics ("USDC"). */
   readonly symbol: string
   readonly decimals: number
-  readonly transferMethod: AssetTransferMethod
+  readonly transferMethod: PaymentMethod
   /** What x402 v1 calls the network ("base-sepolia"); null where v1 has no name for it. */
   readonly v1Network: string | null
 }

@@ -1,5 +1,7 @@
+import { isGatewayWallet } from '../core/gateway-wallet.ts'
 import type { PaymentPayload, PaymentRequirements } from '../core/payment.ts'
 import { FacilitatorUnavailableError } from '../errors.ts'
+import { gasSponsoringOf } from '../x402/gas-sponsoring.ts'
 import type { Facilitator, KnownFacilitator, SettleAnswer, VerifyAnswer } from './facilitator.ts'
 import { bind, isBoundTo, kindFor } from './kinds.ts'
 import type { V1Networks } from './v1-translation.ts'
@@ -15,6 +17,8 @@ export interface Failover {
    * not change with the weather.
    */
   bind(requirements: PaymentRequirements): PaymentRequirements | null
+  /** Extensions that the facilitator lists which such an offer would go to. */
+  extensionsFor(requirements: PaymentRequirements): readonly string[]
   verify: Facilitator['verify']
   /** Whoever has verified the payment is asked first: the others may be down. */
   settle: Facilitator['settle']
@@ -31,10 +35,16 @@ export function createFailover(
   const doubtful = new Set<Facilitator>()
 
   const supporting = createIndex(known, v1Networks)
-  const allowed = (requirements: PaymentRequirements): Facilitator[] =>
-    supporting(requirements)
+  const allowed = (
+    payload: PaymentPayload,
+    requirements: PaymentRequirements,
+  ): readonly Facilitator[] => {
+    const needed = gasSponsoringOf(payload)
+    return supporting(requirements)
       .filter(one => isBoundTo(one, requirements, v1Networks))
+      .filter(({ supported }) => needed.every(name => supported.extensions.includes(name)))
       .map(({ facilitator }) => facilitator)
+  }
 
   const settleWith = async (
     facilitator: Facilitator,
@@ -56,8 +66,13 @@ export function createFailover(
       return kind ? bind(requirements, kind) : null
     },
 
+    extensionsFor(requirements) {
+      const [first] = supporting(requirements)
+      return first?.supported.extensions ?? []
+    },
+
     verify(payload, requirements): Promise<VerifyAnswer> {
-      return firstToAnswer(allowed(requirements), async facilitator => {
+      return firstToAnswer(allowed(payload, requirements), async facilitator => {
         const answer = await facilitator.verify(payload, requirements)
         verifiedBy.set(payload, facilitator)
         return answer
@@ -66,12 +81,12 @@ export function createFailover(
 
     settle(payload, requirements): Promise<SettleAnswer> {
       const verifier = verifiedBy.get(payload)
-      const inOrder = putFirst(allowed(requirements), one => one === verifier)
+      const inOrder = putFirst(allowed(payload, requirements), one => one === verifier)
       return firstToAnswer(inOrder, one => settleWith(one, payload, requirements))
     },
 
     resettle(payload, requirements): Promise<SettleAnswer> {
-      const inOrder = putFirst(allowed(requirements), one => !doubtful.has(one))
+      const inOrder = putFirst(allowed(payload, requirements), one => !doubtful.has(one))
       return firstToAnswer(inOrder, one => settleWith(one, payload, requirements))
     },
   }
@@ -82,7 +97,8 @@ function createIndex(known: readonly KnownFacilitator[], v1Networks: V1Networks)
   const index = new Map<string, readonly KnownFacilitator[]>()
   return (requirements: PaymentRequirements): readonly KnownFacilitator[] => {
     const { scheme, network, extra } = requirements
-    const key = `${scheme} ${network} ${extra['assetTransferMethod']}`
+    const wallet = isGatewayWallet(extra) ? extra['version'] : 'none'
+    const key = `${scheme} ${network} ${extra['assetTransferMethod']} ${wallet}`
     const found = index.get(key)
     if (found !== undefined) return found
     const supporting = known.filter(

@@ -1,5 +1,6 @@
 import { Agent } from 'undici'
 import type { FacilitatorConfig } from '../config/gateway-config.ts'
+import { isGatewayWallet } from '../core/gateway-wallet.ts'
 import type { NetworkId, PaymentPayload, PaymentRequirements } from '../core/payment.ts'
 import { FacilitatorUnavailableError, SettlementUnknownError } from '../errors.ts'
 import { openCredentials } from './auth/credentials.ts'
@@ -36,7 +37,7 @@ export function createHttpFacilitator(
   let { baseUrl } = credentials
 
   const requestBody = (payload: PaymentPayload, requirements: PaymentRequirements): unknown => {
-    if (quirks.omitVersion) return requestWithoutVersion(payload, requirements)
+    if (isGatewayWallet(requirements.extra)) return requestWithoutVersion(payload, requirements)
     const kind = known && kindFor(known, requirements, v1Networks)
     return kind?.x402Version === 1
       ? requestV1(payload, requirements, kind.network)

@@ -1,3 +1,4 @@
+import { gatewayWalletOf, isGatewayWallet, isSameWallet } from '../core/gateway-wallet.ts'
 import type { PaymentRequirements } from '../core/payment.ts'
 import type { KnownFacilitator, Supported, SupportedKind } from './facilitator.ts'
 import type { V1Networks } from './v1-translation.ts'
@@ -9,23 +10,31 @@ export function kindFor(
   v1Networks: V1Networks,
 ): SupportedKind | null {
   const { scheme, network } = requirements
-  const sameScheme = kinds.filter(kind => kind.scheme === scheme)
+  const sameScheme = kinds.filter(kind => kind.scheme === scheme && isFor(kind, requirements))
   const inV2 = sameScheme.find(kind => kind.x402Version === 2 && kind.network === network)
   if (inV2 !== undefined || !isSameInV1(requirements)) return inV2 ?? null
   const names = (kind: SupportedKind): boolean => v1Networks.networkOf(kind.network) === network
   return sameScheme.find(kind => kind.x402Version === 1 && names(kind)) ?? null
 }
 
+/** Services of both ways to pay advertise the same pair: the wallet tells them apart. */
+function isFor(kind: SupportedKind, { extra }: PaymentRequirements): boolean {
+  if (!isSameWallet(kind.extra, extra)) return false
+  return !isGatewayWallet(extra) || gatewayWalletOf(kind.extra) !== null
+}
+
 /** Version 1 knows one scheme, and on EVM networks one way of signing for it. */
 function isSameInV1({ scheme, extra }: PaymentRequirements): boolean {
-  return scheme === 'exact' && extra['assetTransferMethod'] !== 'permit2'
+  const isTokensOwn = extra['assetTransferMethod'] !== 'permit2' && !isGatewayWallet(extra)
+  return scheme === 'exact' && isTokensOwn
 }
 
 /**
  * Members of `extra` by which a facilitator ties payments to itself: the payer signs for this one's
- * account, so nobody else can settle (x402 specification v2, schemes `exact` on SVM and `upto`).
+ * account, so nobody else can settle (x402 specification v2, schemes `exact` on SVM and `upto`), or
+ * for the contract that it collects from (@circle-fin/x402-batching 3.3.0).
  */
-const BINDING = ['feePayer', 'facilitatorAddress'] as const
+const BINDING = ['feePayer', 'facilitatorAddress', 'verifyingContract'] as const
 
 /**
  * What an offer must say so that its payments can be settled by this facilitator. Nothing else of a
@@ -42,8 +51,15 @@ export function bind(
 }
 
 function isBoundBy(name: (typeof BINDING)[number], requirements: PaymentRequirements): boolean {
-  const { scheme, network } = requirements
-  return name === 'facilitatorAddress' ? scheme === 'upto' : !network.startsWith('eip155:')
+  const { scheme, network, extra } = requirements
+  switch (name) {
+    case 'feePayer':
+      return !network.startsWith('eip155:')
+    case 'facilitatorAddress':
+      return scheme === 'upto'
+    case 'verifyingContract':
+      return isGatewayWallet(extra)
+  }
 }
 
 /** Whether a facilitator may have what is bound: it advertises the same values, or lately did. */

@@ -11,7 +11,7 @@ export function requestV2(payload: PaymentPayload, requirements: PaymentRequirem
   return { x402Version: 2, paymentPayload: payload, paymentRequirements: requirements }
 }
 
-/** The same for a service that wants no `x402Version` beside the two. */
+/** The same for payments from Circle's GatewayWallet (@circle-fin/x402-batching 3.3.0). */
 export function requestWithoutVersion(
   paymentPayload: PaymentPayload,
   paymentRequirements: PaymentRequirements,

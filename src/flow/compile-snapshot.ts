@@ -5,6 +5,7 @@ import { parseRouteKey } from '../routing/pattern.ts'
 import { createRouteTable } from '../routing/route-table.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import { type ChallengeCache, createChallenge } from '../x402/challenge.ts'
+import { gasSponsoringIn } from '../x402/gas-sponsoring.ts'
 import type { PaymentEngine } from '../x402/payment-engine.ts'
 import { createQuotes, type Quotes } from './quotes.ts'
 import type { Route, RouteCors, RoutePrice, Snapshot } from './route.ts'
@@ -79,7 +80,8 @@ function compilePrice(
   const { offersAt } = quotes
   if (offers.length === 0) return { kind: 'paid', offersAt, challenge: null }
   const { key, identifierRequired } = config
-  const challenged = { key, identifierRequired, cache: shared.cache }
+  const gasSponsoring = sponsoredFor(offers, engine)
+  const challenged = { key, identifierRequired, gasSponsoring, cache: shared.cache }
   const challenge = createChallenge(challenged, offers, resourceOf(config))
   return { kind: 'paid', offersAt, challenge }
 }
@@ -96,6 +98,20 @@ export function resourceOf({ description, mimeType }: RouteConfig): Omit<Resourc
     ...(description === null ? {} : { description }),
     ...(mimeType === null ? {} : { mimeType }),
   }
+}
+
+/**
+ * A challenge cannot say which of its offers an extension is for: it must hold for all that could
+ * use it.
+ */
+function sponsoredFor(
+  offers: readonly Offer[],
+  engine: Pick<PaymentEngine, 'extensionsFor'>,
+): readonly string[] {
+  const [first, ...others] = offers
+    .filter(({ transferMethod }) => transferMethod === 'permit2')
+    .map(({ requirements }) => gasSponsoringIn(engine.extensionsFor(requirements)))
+  return (first ?? []).filter(name => others.every(names => names.includes(name)))
 }
 
 /** Tells the client that it pays before the work is done (@x402/core 2.27.0, payment flows). */

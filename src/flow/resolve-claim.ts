@@ -5,7 +5,7 @@ import {
   ChainUnavailableError,
   type SignedTransferOnChain,
 } from '../networks/chain-reader.ts'
-import { readStoredPayment, type StoredPayment } from '../x402/stored-payment.ts'
+import { onChain, readStoredPayment, type StoredPayment } from '../x402/stored-payment.ts'
 import { judgeChain } from './judge-chain.ts'
 
 export interface ResolveParts {
@@ -41,7 +41,8 @@ export type Resolution =
  * facilitator could name somebody else's transaction.
  *
  * Without a chain, only a success ends a claim. No refusal does: the facilitator looks at the time
- * before the nonce, so "expired" is what it says of payments that landed, too.
+ * before the nonce, so "expired" is what it says of payments that landed, too. So it is with what
+ * no chain knows, whatever nodes there are.
  */
 export async function resolveClaim(
   claim: UnresolvedClaim,
@@ -51,13 +52,16 @@ export async function resolveClaim(
   const stored = readStoredPayment(claim)
   const open = { kind: 'open', repeated: false, transaction: attempt.transaction } as const
   if (stored === null) return { ...open, reason: 'unreadable' }
+  const unique = onChain(stored)
+  if (unique === null) return withoutChain('not_on_chain', { stored, attempt, parts })
   const chain = parts.chain(claim.network)
-  if (chain === null) return withoutChain(stored, attempt, parts)
+  if (chain === null) return withoutChain('no_rpc', { stored, attempt, parts })
+  const transfer = toTransfer(claim, unique)
   try {
-    const first = await lookOnce(claim, { stored, chain, transaction: attempt.transaction })
+    const first = await lookOnce(claim, { transfer, chain, transaction: attempt.transaction })
     if (first.kind !== 'open' || first.reason !== 'unused' || !attempt.mayRepeat) return first
     const named = namedBy(await parts.resettle(stored)) ?? attempt.transaction
-    const second = await lookOnce(claim, { stored, chain, transaction: named })
+    const second = await lookOnce(claim, { transfer, chain, transaction: named })
     return second.kind === 'open' ? { ...second, repeated: true } : second
   } catch (error) {
     if (!(error instanceof ChainUnavailableError)) throw error
@@ -67,11 +71,16 @@ export async function resolveClaim(
 }
 
 async function withoutChain(
-  stored: StoredPayment,
-  { transaction, mayRepeat }: Attempt,
-  parts: ResolveParts,
+  reason: 'no_rpc' | 'not_on_chain',
+  asked: {
+    readonly stored: StoredPayment
+    readonly attempt: Attempt
+    readonly parts: ResolveParts
+  },
 ): Promise<Resolution> {
-  const open = { kind: 'open', reason: 'no_rpc', transaction } as const
+  const { stored, attempt, parts } = asked
+  const { transaction, mayRepeat } = attempt
+  const open = { kind: 'open', reason, transaction } as const
   if (!mayRepeat) return { ...open, repeated: false }
   const settlement = await parts.resettle(stored)
   if (settlement.kind === 'settled') {
@@ -87,14 +96,14 @@ async function withoutChain(
 async function lookOnce(
   claim: UnresolvedClaim,
   at: {
-    readonly stored: StoredPayment
+    readonly transfer: SignedTransferOnChain
     readonly chain: ChainReader
     readonly transaction: string | null
   },
 ): Promise<Resolution> {
-  const { stored, chain, transaction } = at
+  const { transfer, chain, transaction } = at
   const { createdAt, validBefore } = claim
-  const view = await chain.look(toTransfer(claim, stored), { transaction, createdAt })
+  const view = await chain.look(transfer, { transaction, createdAt })
   const judgement = judgeChain(view, validBefore)
   switch (judgement.kind) {
     case 'settled':
@@ -106,7 +115,10 @@ async function lookOnce(
   }
 }
 
-function toTransfer(claim: UnresolvedClaim, { unique }: StoredPayment): SignedTransferOnChain {
+function toTransfer(
+  claim: UnresolvedClaim,
+  unique: Pick<SignedTransferOnChain, 'method' | 'nonce'>,
+): SignedTransferOnChain {
   const { payer, payTo, amount, validBefore } = claim
   return { ...unique, token: claim.asset, payer, payTo, amount, validBefore }
 }

@@ -1,3 +1,4 @@
+import { isGatewayWallet } from '../core/gateway-wallet.ts'
 import type { NetworkId, Payment } from '../core/payment.ts'
 import type { Clock, UnixMs } from '../core/time.ts'
 import { FareboxError } from '../errors.ts'
@@ -8,7 +9,7 @@ import {
   type SignedTransferOnChain,
 } from '../networks/chain-reader.ts'
 import type { GatewayObserver, SettlementChecked } from '../observe/events.ts'
-import { readUnique } from '../x402/stored-payment.ts'
+import { onChain, readUnique } from '../x402/stored-payment.ts'
 import { type AlarmOptions, startAlarm } from './alarm.ts'
 import { paymentId } from './fingerprint.ts'
 
@@ -92,8 +93,9 @@ class ChainCheck implements SettlementCheck {
   }
 
   add(payment: Payment, { route, transaction }: { route: string; transaction: string }): void {
-    const { network } = payment.offer.requirements
-    if (this.#parts.chain(network) === null) return
+    const { network, extra } = payment.offer.requirements
+    // What was paid from a balance at Circle is on no chain to look at.
+    if (isGatewayWallet(extra) || this.#parts.chain(network) === null) return
     if (this.#waiting.size + this.#looking.size >= this.#waitingMax) {
       this.#parts.observer.settlementChecked({ network, route, outcome: 'skipped' })
       return
@@ -187,7 +189,9 @@ function judge(
 
 /** Null where no chain makes the payment unique, as far as we know. */
 function toTransfer(payment: Payment): SignedTransferOnChain | null {
-  const unique = readUnique(payment.payload.payload)
+  const { extra } = payment.offer.requirements
+  const stored = readUnique(payment.payload.payload, isGatewayWallet(extra))
+  const unique = stored && onChain({ unique: stored })
   if (unique === null) return null
   const { requirements, amount } = payment.offer
   const { asset: token, payTo } = requirements

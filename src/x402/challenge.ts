@@ -1,5 +1,6 @@
 import type { Offer, ResourceInfo } from '../core/payment.ts'
 import { asciiJson } from './base64.ts'
+import { declareGasSponsoring } from './gas-sponsoring.ts'
 import { declareIdentifier } from './payment-identifier.ts'
 
 /** What a 402 says, ready to be written. */
@@ -58,6 +59,8 @@ export interface ChallengedRoute {
   readonly cache: ChallengeCache
   /** Whether a payment must carry an identifier. */
   readonly identifierRequired: boolean
+  /** Extensions by which the gas of a payer's approval is paid for. */
+  readonly gasSponsoring: readonly string[]
 }
 
 export function createChallenge(
@@ -66,7 +69,7 @@ export function createChallenge(
   resource: Omit<ResourceInfo, 'url'>,
 ): Challenge {
   const v1 = createTemplate(challengeV1(offers, resource))
-  const v2 = createTemplate(challengeV2(offers, resource, route.identifierRequired))
+  const v2 = createTemplate(challengeV2(offers, resource, route))
   const { cache } = route
   const build = (resourceUrl: string, error: string): ChallengeAnswer => ({
     body: Buffer.from(v1(resourceUrl, error)),
@@ -115,14 +118,17 @@ function challengeV1(offers: readonly Offer[], resource: Omit<ResourceInfo, 'url
 function challengeV2(
   offers: readonly Offer[],
   resource: Omit<ResourceInfo, 'url'>,
-  identifierRequired: boolean,
+  { identifierRequired, gasSponsoring }: ChallengedRoute,
 ): unknown {
   return {
     x402Version: 2,
     error: ERROR_MARK,
     resource: { url: URL_MARK, ...resource },
     accepts: offers.map(offer => offer.requirements),
-    extensions: declareIdentifier(identifierRequired),
+    extensions: {
+      ...declareIdentifier(identifierRequired),
+      ...declareGasSponsoring(gasSponsoring),
+    },
   }
 }
 

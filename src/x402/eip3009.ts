@@ -1,4 +1,5 @@
-import type { Offer } from '../core/payment.ts'
+import { gatewayWalletOf } from '../core/gateway-wallet.ts'
+import type { Offer, PaymentMethod } from '../core/payment.ts'
 import { checksumAddress } from './address.ts'
 import {
   addressWord,
@@ -19,9 +20,29 @@ const TRANSFER_TYPE = typeHash(
 )
 
 /** The token moves the money itself: `transferWithAuthorization`. */
-export const eip3009: TransferMethod = { name: 'eip3009', read }
+export const eip3009: TransferMethod = {
+  name: 'eip3009',
+  read: (raw, { requirements }) => readAuthorization(raw, 'eip3009', requirements.asset),
+}
 
-function read(raw: Readonly<Record<string, unknown>>, offer: Offer): SignedTransfer | null {
+/**
+ * The same struct, signed for the contract that holds the payer's balance: the token hears nothing
+ * of it, and its nonces say nothing of it.
+ */
+export const gatewayWallet: TransferMethod = {
+  name: 'gateway-wallet',
+  read(raw, { requirements }) {
+    const wallet = gatewayWalletOf(requirements.extra)
+    return wallet === null ? null : readAuthorization(raw, 'gateway-wallet', wallet)
+  },
+}
+
+/** @param contract Verifies the signature, and keeps the nonces apart. */
+function readAuthorization(
+  raw: Readonly<Record<string, unknown>>,
+  method: PaymentMethod,
+  contract: string,
+): SignedTransfer | null {
   const parsed = eip3009Payload.safeParse(raw)
   if (!parsed.success) return null
   const { signature, authorization } = parsed.data
@@ -36,7 +57,7 @@ function read(raw: Readonly<Record<string, unknown>>, offer: Offer): SignedTrans
     validAfter: BigInt(authorization.validAfter),
     validBefore: BigInt(authorization.validBefore),
     signature: spelled,
-    uniqueBy: ['eip3009', offer.requirements.asset.toLowerCase(), payer, nonce],
+    uniqueBy: [method, contract.toLowerCase(), payer, nonce],
     payload: {
       signature: spelled,
       authorization: {
@@ -78,7 +99,7 @@ function domainSeparator(offer: Offer): Uint8Array {
     name: textOf(offer.requirements.extra['name']),
     version: textOf(offer.requirements.extra['version']),
     chainId: chainIdOf(offer),
-    verifyingContract: offer.requirements.asset,
+    verifyingContract: gatewayWalletOf(offer.requirements.extra) ?? offer.requirements.asset,
   })
   separators.set(offer, separator)
   return separator

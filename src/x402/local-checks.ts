@@ -1,9 +1,10 @@
 import { atomicAmount } from '../core/amount.ts'
+import { isGatewayWallet } from '../core/gateway-wallet.ts'
 import { type Offer, type Payment, paymentKey } from '../core/payment.ts'
 import { checksumAddress } from './address.ts'
 import type { PresentedPayment } from './decode-payment.ts'
 import { recoverSigner } from './eip712.ts'
-import { eip3009 } from './eip3009.ts'
+import { eip3009, gatewayWallet } from './eip3009.ts'
 import { permit2 } from './permit2.ts'
 import type { SignedTransfer, TransferMethod } from './signed-transfer.ts'
 import { evmAddress } from './wire.ts'
@@ -37,7 +38,11 @@ interface Circumstances {
   readonly headroomSeconds: number
 }
 
-const TRANSFER_METHODS: Record<Offer['transferMethod'], TransferMethod> = { eip3009, permit2 }
+const TRANSFER_METHODS: Record<Offer['transferMethod'], TransferMethod> = {
+  eip3009,
+  permit2,
+  'gateway-wallet': gatewayWallet,
+}
 
 /**
  * Refutes all that can be refuted without asking anybody: that it pays one of our offers, in full,
@@ -85,7 +90,8 @@ function findOffers(
     ({ requirements }) =>
       requirements.asset.toLowerCase() === accepted.asset.toLowerCase() &&
       requirements.payTo.toLowerCase() === accepted.payTo.toLowerCase() &&
-      requirements.amount === accepted.amount,
+      requirements.amount === accepted.amount &&
+      isGatewayWallet(requirements.extra) === isGatewayWallet(accepted.extra),
   )
   return exact.length === 0 ? 'invalid_payment_requirements' : exact
 }
@@ -115,13 +121,21 @@ function readWithoutOffer(
     amount: atomicAmount(BigInt(accepted.amount)),
     symbol: accepted.asset,
     decimals: 0,
-    transferMethod: 'permit2Authorization' in payload ? 'permit2' : 'eip3009',
+    transferMethod: methodOf(accepted, payload),
     v1Network: null,
   }
   const transfer = TRANSFER_METHODS[offer.transferMethod].read(payload, offer)
   // What was signed decides, not what is said beside it: the upstream hears of both.
   if (transfer === null || refuteTerms(transfer, offer) !== null) return null
   return toPayment(presented, { offer, transfer, circumstances })
+}
+
+function methodOf(
+  { extra }: Offer['requirements'],
+  payload: Readonly<Record<string, unknown>>,
+): Offer['transferMethod'] {
+  if (isGatewayWallet(extra)) return 'gateway-wallet'
+  return 'permit2Authorization' in payload ? 'permit2' : 'eip3009'
 }
 
 function refute(

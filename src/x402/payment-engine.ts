@@ -8,7 +8,7 @@ import { readSettlement, readTransaction } from './settle-outcome.ts'
 import type { StoredPayment } from './stored-payment.ts'
 
 /** Verifies and settles payments, and says what that proved. */
-export interface PaymentEngine extends Pick<Failover, 'bind'> {
+export interface PaymentEngine extends Pick<Failover, 'bind' | 'extensionsFor'> {
   verify(payment: Payment): Promise<Verdict>
   /** Never rejects: a settle whose fate is not known is `unknown`. */
   settle(payment: Payment): Promise<Settlement | NotSent>
@@ -27,6 +27,7 @@ export function createPaymentEngine(
   const facilitators = createFailover(known, v1Networks)
   return {
     bind: facilitators.bind,
+    extensionsFor: facilitators.extensionsFor,
 
     async verify({ payload, offer }): Promise<Verdict> {
       try {
@@ -61,7 +62,7 @@ async function outcomeOf(
       return { kind: 'not-sent', retryAfterSeconds: error.retryAfterSeconds }
     }
     const named = error instanceof SettlementUnknownError ? error.transaction : null
-    const transaction = readTransaction(named ?? '', requirements.network)
+    const transaction = readTransaction(named ?? '', requirements)
     return { kind: 'unknown', detail: String(error), transaction }
   }
 }

@@ -1,5 +1,6 @@
 import { atomicAmount } from '../core/amount.ts'
-import type { NetworkId, Settlement } from '../core/payment.ts'
+import { isGatewayWallet } from '../core/gateway-wallet.ts'
+import type { PaymentRequirements, Settlement } from '../core/payment.ts'
 import type { SettleAnswer } from '../facilitator/facilitator.ts'
 import { shortReason } from './reason.ts'
 
@@ -31,7 +32,7 @@ const REFUSED_BEFORE_SENDING = [
 export interface AskedSettlement {
   readonly payer: string
   readonly offer: {
-    readonly requirements: { readonly network: NetworkId }
+    readonly requirements: Pick<PaymentRequirements, 'network' | 'extra'>
     /** Atomic units. */
     readonly amount: bigint
   }
@@ -43,7 +44,7 @@ export function readSettlement(
   { payer, offer }: AskedSettlement,
 ): Settlement {
   const { network } = offer.requirements
-  const transaction = readTransaction(answer.transaction, network)
+  const transaction = readTransaction(answer.transaction, offer.requirements)
   if (answer.success && transaction === null) {
     return { kind: 'unknown', detail: 'success without a transaction', transaction }
   }
@@ -69,7 +70,12 @@ export function readSettlement(
  * The transaction that a facilitator named; null when what it wrote cannot be one, such as the id
  * of a job in its queue.
  */
-export function readTransaction(named: string, network: NetworkId): string | null {
+export function readTransaction(
+  named: string,
+  { network, extra }: Pick<PaymentRequirements, 'network' | 'extra'>,
+): string | null {
+  // What Circle takes from a balance reaches a chain later, in a batch: it names its own entry.
+  if (isGatewayWallet(extra)) return /^[\w-]{1,128}$/.test(named) ? named : null
   if (network.startsWith('eip155:')) return /^0x[0-9a-f]{64}$/i.test(named) ? named : null
   return named === '' ? null : named
 }

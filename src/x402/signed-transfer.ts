@@ -1,4 +1,4 @@
-import type { AssetTransferMethod, Offer } from '../core/payment.ts'
+import type { Offer, PaymentMethod } from '../core/payment.ts'
 
 /** What a scheme `exact` payment on EVM promises, whichever contract method carries it. */
 export interface SignedTransfer {
@@ -25,7 +25,7 @@ export interface SignedTransfer {
 
 /** One way to move a token by signature. */
 export interface TransferMethod {
-  readonly name: AssetTransferMethod
+  readonly name: PaymentMethod
   /** Null when the payload is not one of this method's. */
   read(payload: Readonly<Record<string, unknown>>, offer: Offer): SignedTransfer | null
 }

@@ -1,5 +1,11 @@
 import { type AtomicAmount, atomicAmount } from '../core/amount.ts'
-import type { PaymentPayload, PaymentRequirements } from '../core/payment.ts'
+import { isGatewayWallet } from '../core/gateway-wallet.ts'
+import type {
+  AssetTransferMethod,
+  PaymentMethod,
+  PaymentPayload,
+  PaymentRequirements,
+} from '../core/payment.ts'
 import { eip3009Payload, paymentPayloadV2, permit2Payload } from './wire.ts'
 
 /** A payment as the ledger keeps it: what a settle needs, and nothing of today's configuration. */
@@ -8,8 +14,11 @@ export interface StoredPayment {
   readonly requirements: PaymentRequirements
   readonly payer: string
   readonly amount: AtomicAmount
-  /** What the chain makes unique. A settle of it may be repeated: it can move money only once. */
-  readonly unique: { readonly method: 'eip3009' | 'permit2'; readonly nonce: string }
+  /**
+   * What makes it unique: the chain, or with `gateway-wallet` Circle's books, of which no chain
+   * tells. A settle of it may be repeated: it can move money only once.
+   */
+  readonly unique: { readonly method: PaymentMethod; readonly nonce: string }
 }
 
 const OF_PAYLOAD = paymentPayloadV2.pick({ x402Version: true, payload: true })
@@ -18,7 +27,7 @@ const OF_PAYLOAD = paymentPayloadV2.pick({ x402Version: true, payload: true })
  * Reads what a claim wrote down. The texts are parsed and not rebuilt, so that a settle sends the
  * same bytes again.
  *
- * @returns Null when no chain makes it unique, as far as we know: then it must not be repeated.
+ * @returns Null when nothing makes it unique, as far as we know: then it must not be repeated.
  */
 export function readStoredPayment(row: {
   readonly payload: string
@@ -31,7 +40,7 @@ export function readStoredPayment(row: {
   const checked = OF_PAYLOAD.safeParse(payload)
   const asked = paymentPayloadV2.shape.accepted.safeParse(requirements)
   if (!checked.success || !asked.success || asked.data.scheme !== 'exact') return null
-  const unique = readUnique(checked.data.payload)
+  const unique = readUnique(checked.data.payload, isGatewayWallet(asked.data.extra))
   if (unique === null) return null
   return {
     payload: payload as PaymentPayload, // checked, and parsed from what we wrote
@@ -42,15 +51,33 @@ export function readStoredPayment(row: {
   }
 }
 
-/** What the chain makes unique of a signed payload; null where nothing that we know of. */
+/** What makes a signed payload unique; null where nothing that we know of. */
 export function readUnique(
   payload: Readonly<Record<string, unknown>>,
+  fromGatewayWallet: boolean,
 ): StoredPayment['unique'] | null {
   const eip3009 = eip3009Payload.safeParse(payload)
-  if (eip3009.success) return { method: 'eip3009', nonce: eip3009.data.authorization.nonce }
+  if (eip3009.success) {
+    const { nonce } = eip3009.data.authorization
+    return { method: fromGatewayWallet ? 'gateway-wallet' : 'eip3009', nonce }
+  }
+  if (fromGatewayWallet) return null
   const permit2 = permit2Payload.safeParse(payload)
   if (!permit2.success) return null
   return { method: 'permit2', nonce: permit2.data.permit2Authorization.nonce }
+}
+
+/**
+ * What identifies it on its chain; null where no chain may be asked. The token's
+ * `authorizationState` of a nonce that was signed for another contract would read as unused
+ * forever, and a payment that was taken would be released.
+ */
+export function onChain({ unique }: Pick<StoredPayment, 'unique'>): {
+  readonly method: AssetTransferMethod
+  readonly nonce: string
+} | null {
+  const { method, nonce } = unique
+  return method === 'gateway-wallet' ? null : { method, nonce }
 }
 
 function parse(json: string): unknown {

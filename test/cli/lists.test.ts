@@ -108,7 +108,7 @@ describe('farebox facilitators', () => {
       /^ORDER +FACILITATOR +KEYS +NOTES +NETWORKS\n1 +x402-org +none +base/,
     )
     expect(text.stdout).toMatch(/\n3 +f\.example +path +base\n/)
-    expect(text.stdout).toMatch(/\n +circle-gateway +none +cannot be named +arbitrum/)
+    expect(text.stdout).toMatch(/\n +circle-gateway +none +only via: circle-gateway +arbitrum/)
     expect(text.stdout).not.toContain(KEY)
   })
 })

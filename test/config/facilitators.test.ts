@@ -46,7 +46,7 @@ describe('every preset', () => {
     }
   })
 
-  it.each(presets.filter(({ unfit }) => unfit === null))('$name can be named', preset => {
+  it.each(presets.filter(({ gatewayWallet }) => !gatewayWallet))('$name can be named', preset => {
     const text = withFacilitators(`[${preset.name}]`, preset.networks?.find(isSellable) ?? 'base')
     const env = {
       ...{ ...CDP, ...PAYAI, THIRDWEB_SECRET_KEY: 'k', QUESTFLOW_API_KEY: 'k' },
@@ -117,12 +117,6 @@ describe('presets with keys', () => {
       { name: 'questflow', headers: { authorization: 'Bearer x' } },
     ])
   })
-
-  it('cannot be named where nothing that farebox offers is settled', () => {
-    const [problem] = problemsOf(withFacilitators('[circle-gateway]'))
-    expect(problem?.message).toContain('circle-gateway settles payments from Circle')
-    expect(problem?.cure).toContain('farebox facilitators')
-  })
 })
 
 describe('a URL of a service that is known', () => {
@@ -137,11 +131,6 @@ describe('a URL of a service that is known', () => {
       },
       { name: 'facilitators.x402scan.com', quirks: { supported: ['eip155:8453'] } },
     ])
-  })
-
-  it('cannot be asked for what farebox does not offer either', () => {
-    const [problem] = problemsOf(withFacilitators('["https://gateway-api.circle.com/v1/x402"]'))
-    expect(problem?.message).toContain('gateway-api.circle.com settles payments from Circle')
   })
 })
 
@@ -335,5 +324,63 @@ describe('what a facilitator does not take', () => {
   it('nothing is said of while an entry of the list is wrong', () => {
     const { told } = check('[listed, litsed]', '$0.01', 'base-sepolia')
     expect(told).toEqual([expect.stringContaining('"litsed" is neither a URL nor a preset')])
+  })
+})
+
+describe('payments via Circle Gateway', () => {
+  const VIA = '{network: base-sepolia, via: circle-gateway}'
+  const shop = (accepts: string, list = '[circle-gateway-testnet]', settle = 'before-upstream') =>
+    `${HEAD.replace('[x402-org]', list).replace('[base-sepolia]', `[${accepts}]`)}` +
+    `routes: {GET /x: {price: $0.001, settle: ${settle}}}\n`
+  const messages = (text: string): string =>
+    problemsOf(text)
+      .map(({ message }) => message)
+      .join()
+
+  it('are offered in USDC, for seven days, and not to version 1', () => {
+    const [route] = accepted(shop(VIA)).routes
+    expect(route?.price).toMatchObject({
+      offers: [
+        {
+          ...{ transferMethod: 'gateway-wallet', symbol: 'USDC', v1Network: null },
+          requirements: {
+            ...{ amount: '1000', maxTimeoutSeconds: 604_900 },
+            extra: { name: 'GatewayWalletBatched', version: '1' },
+          },
+        },
+      ],
+    })
+  })
+
+  it('may be offered beside the same token on chain, without a note', () => {
+    const text = shop(`base-sepolia, ${VIA}`, '[x402-org, circle-gateway-testnet]')
+    const result = readConfig(text, {
+      ...{ file: 'gateway.yaml', env: {}, networks: loadNetworkRegistry(), directory: '/' },
+      presets: loadFacilitatorPresets(),
+    })
+    expect(result).toMatchObject({ kind: 'loaded', notes: [] })
+  })
+
+  it.each([
+    ['where the money moves later', shop(VIA, undefined, 'on-response'), 'settled before the API'],
+    [
+      'where Circle keeps no balances',
+      shop('{network: kite, via: circle-gateway}'),
+      'no balances on',
+    ],
+    [
+      'in another token',
+      shop('{network: celo, asset: USDT, via: circle-gateway}', '[circle-gateway]'),
+      'no balances on celo',
+    ],
+    [
+      'with a time of their own',
+      shop('{network: base-sepolia, via: circle-gateway, maxTimeout: 120s}'),
+      'is always 604900s',
+    ],
+    ['without Circle', shop(VIA, '[x402-org]'), 'none of these serves payments via Circle Gateway'],
+    ['on chain through Circle', shop('base-sepolia'), 'none of these serves base-sepolia'],
+  ])('cannot be offered %s', (_, text, message) => {
+    expect(messages(text)).toContain(message)
   })
 })

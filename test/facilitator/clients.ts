@@ -16,7 +16,7 @@ export const v1Networks: V1Networks = {
 
 /** A service that does what the specification says. */
 export const noQuirks: FacilitatorQuirks = {
-  ...{ omitVersion: false, supported: null, otherUrls: [] },
+  ...{ supported: null, otherUrls: [] },
 }
 
 /** A client of the facilitator at `url`, with time-outs long enough for a busy machine. */

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { FacilitatorQuirks } from '../../src/config/gateway-config.ts'
+import { GATEWAY_WALLET } from '../../src/core/gateway-wallet.ts'
 import { FacilitatorUnavailableError, SettlementUnknownError } from '../../src/errors.ts'
 import type { Facilitator } from '../../src/facilitator/facilitator.ts'
 import { buyer } from '../support/accounts.ts'
@@ -32,10 +33,11 @@ function client(quirks: Partial<FacilitatorQuirks>, url = stub.url): Facilitator
   return facilitator
 }
 
-test('a service that wants no version beside the payment gets none', async () => {
-  await client({ omitVersion: true }).verify(payload, requirements)
+test("a payment from Circle's GatewayWallet comes without a version beside it", async () => {
+  const wallet = { ...requirements, extra: { ...GATEWAY_WALLET } }
+  await client({}).verify(payload, wallet)
   expect(stub.requests[0]?.body).toEqual(
-    JSON.parse(JSON.stringify({ paymentPayload: payload, paymentRequirements: requirements })),
+    JSON.parse(JSON.stringify({ paymentPayload: payload, paymentRequirements: wallet })),
   )
 })
 

@@ -279,6 +279,47 @@ describe('without a node', () => {
   })
 })
 
+// Its nonce is Circle's: the token would call it unused forever, and the time for it past.
+describe('a payment from a balance at Circle Gateway', () => {
+  const wallet = {
+    ...requirements,
+    extra: {
+      name: 'GatewayWalletBatched',
+      version: '1',
+      verifyingContract: `0x${'77'.repeat(20)}`,
+    },
+  }
+  const leave = () => leaveOpen(request('a', { requirements: JSON.stringify(wallet) }))
+
+  test.each<[string, NonceUse | null]>([
+    ['unused, and long expired', null],
+    ['cancelled', { kind: 'voided', how: 'cancelled', block: 7n }],
+    ['used for a transfer', SETTLED],
+  ])('is never judged by what its chain says of the token: %s', async (_, use) => {
+    await leave()
+    chain = async () => view(use, -VALID_SECONDS * 1_000)
+    facilitator = async () => ({ kind: 'rejected', reason: 'invalid_signature' })
+    await sweepFor(3_600_000)
+    expect(looks).toEqual([])
+    expect(new Set(outcomes())).toEqual(new Set(['open: not_on_chain']))
+    expect(repeats.length).toBeGreaterThan(1)
+    expect(await ledger.countByState()).toMatchObject({ unknown: 1 })
+  })
+
+  test('is settled when Circle says so, asked for the same bytes again', async () => {
+    await leave()
+    const receipt = {
+      ...{ transaction: '7ad1e5a0-0000-4000-8000-000000000000', network: 'eip155:84532' as const },
+      ...{ payer: payload.payload.authorization.from, amount: atomicAmount(1_000n) },
+    }
+    facilitator = async () => ({ kind: 'settled', receipt })
+    await sweepFor(5_000)
+    expect(outcomes().at(-1)).toBe('settled: facilitator_proved')
+    expect(repeats.map(({ requirements: sent }) => sent)).toEqual([wallet])
+    expect(looks).toEqual([])
+  })
+})
+
 describe('two at once', () => {
   test('never work on one claim: not in one gateway, however often it sweeps', async () => {
     await leaveOpen()

@@ -14,7 +14,7 @@ const TOKEN = addressNamed('token')
 export const PAY_TO = addressNamed('seller')
 export const AMOUNT = 1000n
 
-const NO_QUIRKS = { omitVersion: false, supported: null, otherUrls: [] }
+const NO_QUIRKS = { supported: null, otherUrls: [] }
 
 export const UPSTREAM_MS_MAX = 4_000
 export const VERIFY_MS_MAX = 4_000

@@ -21,6 +21,9 @@ import artifact from './token/artifact.json' with { type: 'json' }
 
 /** USDC's address on Base Sepolia (networks.json of the ecosystem notes, @x402/evm 2.27.0). */
 export const TOKEN_ADDRESS: Address = '0x036CbD53842c5426634e7929541eC2318f3dCF7e'
+/** pieUSD on Kite's test network, mUSD on Mezo's (networks.json of the ecosystem notes). */
+const PIE_ADDRESS: Address = '0x38129cf4CE5E183eFF248F42A7D345Bb1B47621A'
+const PERMIT_DOLLAR_ADDRESS: Address = '0x118917a40FAF1CD7a13dB0Ef56C86De7973Ac503'
 /** Where every public chain has Multicall3, and where @x402/evm expects it. */
 const CALL_BATCH_ADDRESS: Address = '0xcA11bde05977b3631167028862bE2a173976CA11'
 /** Where Permit2 and x402's proxy are on every chain (@x402/evm 2.27.0). */
@@ -35,7 +38,7 @@ const START_TIMEOUT_MS = 15_000
 export interface Chain {
   readonly rpcUrl: string
   readonly chainId: number
-  /** The test dollar, six decimals. */
+  /** The dollar of the chain: six decimals on Base Sepolia, 18 on Kite and Mezo. */
   readonly token: Address
   readonly publicClient: PublicClient
   /** Gives test dollars, in atomic units, to anybody. */
@@ -61,7 +64,7 @@ export interface ChainOptions {
   readonly keepState?: boolean
 }
 
-/** Starts a real EVM node on 127.0.0.1, the test dollar at the address of Base Sepolia's USDC. */
+/** Starts a real EVM node on 127.0.0.1, test dollars at the addresses of the real ones. */
 export async function startChain(options: ChainOptions = {}): Promise<Chain> {
   const { chainId = 84532, blockTimeSeconds, keepState = false } = options
   const folder = keepState ? await mkdtemp(join(tmpdir(), 'farebox-chain-')) : null
@@ -74,6 +77,7 @@ export async function startChain(options: ChainOptions = {}): Promise<Chain> {
       ...state,
     ])
   let anvil = start(0)
+  const token = TOKENS.get(chainId) ?? TOKEN_ADDRESS
   const close = async (): Promise<void> => {
     await anvil.stop()
     if (folder !== null) await rm(folder, { recursive: true, force: true })
@@ -90,7 +94,7 @@ export async function startChain(options: ChainOptions = {}): Promise<Chain> {
       anvil = start(port)
       await listeningPort(anvil)
     }
-    const chain = chainAt(rpcUrl, { chainId, mineMints, restart, close })
+    const chain = chainAt(rpcUrl, { chainId, token, mineMints, restart, close })
     await placeContracts(rpcUrl)
     return chain
   } catch (error) {
@@ -110,8 +114,15 @@ export function viemChain(rpcUrl: string, chainId: number) {
   })
 }
 
+/** The token that a chain has instead of the usual one. */
+const TOKENS = new Map<number, Address>([
+  [2368, PIE_ADDRESS],
+  [31611, PERMIT_DOLLAR_ADDRESS],
+])
+
 interface Node {
   readonly chainId: number
+  readonly token: Address
   /** With a block time, nobody should have to wait for test money. */
   readonly mineMints: boolean
   restart(): Promise<void>
@@ -119,7 +130,7 @@ interface Node {
 }
 
 function chainAt(rpcUrl: string, node: Node): Chain {
-  const { chainId, mineMints, restart, close } = node
+  const { chainId, token, mineMints, restart, close } = node
   const settings = {
     chain: viemChain(rpcUrl, chainId),
     transport: http(rpcUrl),
@@ -132,7 +143,7 @@ function chainAt(rpcUrl: string, node: Node): Chain {
   let lastMint: Promise<void> = Promise.resolve()
   const mint = async (to: Address, amount: bigint) => {
     const hash = await wallet.writeContract({
-      address: TOKEN_ADDRESS,
+      address: token,
       abi: testDollarAbi,
       functionName: 'mint',
       args: [to, amount],
@@ -143,7 +154,7 @@ function chainAt(rpcUrl: string, node: Node): Chain {
   return {
     rpcUrl,
     chainId,
-    token: TOKEN_ADDRESS,
+    token,
     publicClient,
     restart,
     close,
@@ -154,7 +165,7 @@ function chainAt(rpcUrl: string, node: Node): Chain {
     },
     balanceOf: account =>
       publicClient.readContract({
-        address: TOKEN_ADDRESS,
+        address: token,
         abi: testDollarAbi,
         functionName: 'balanceOf',
         args: [account],
@@ -174,6 +185,8 @@ async function placeContracts(rpcUrl: string): Promise<void> {
   const control = testClient(rpcUrl)
   const contracts: [Address, { deployedBytecode: string }][] = [
     [TOKEN_ADDRESS, artifact],
+    [PIE_ADDRESS, artifact.pie],
+    [PERMIT_DOLLAR_ADDRESS, artifact.permitDollar],
     [CALL_BATCH_ADDRESS, artifact.callBatch],
     [PERMIT2_ADDRESS, artifact.permit2],
     [EXACT_PROXY_ADDRESS, artifact.exactProxy],

@@ -35,6 +35,8 @@ export interface FacilitatorOptions {
   /** The x402 versions that it speaks. */
   readonly versions?: readonly (1 | 2)[]
   readonly intercept?: Intercept
+  /** Extensions that it lists; `eip2612GasSponsoring` needs no more of it than that. */
+  readonly extensions?: readonly string[]
   /** How long a settle waits for its transaction before it answers `settlement_pending`. */
   readonly confirmationTimeoutMs?: number
   /** Contracts that it calls to deploy a payer's wallet (EIP-6492). Default: none. */
@@ -60,7 +62,7 @@ export async function startFacilitator(options: FacilitatorOptions): Promise<Ref
 }
 
 function createFacilitator(options: FacilitatorOptions): x402Facilitator {
-  const { chain, versions = [1, 2], deployers = [] } = options
+  const { chain, versions = [1, 2], deployers = [], extensions = [] } = options
   const signer = createSigner(chain, options.confirmationTimeoutMs ?? 30_000)
   const facilitator = new x402Facilitator()
   if (versions.includes(2)) {
@@ -69,9 +71,12 @@ function createFacilitator(options: FacilitatorOptions): x402Facilitator {
       new ExactEvmScheme(signer, { eip6492AllowedFactories: [...deployers] }),
     )
   }
+  for (const key of extensions) facilitator.registerExtension({ key })
   // The v1 names are not CAIP-2, whatever the type of the parameter says.
-  const v1Network = v1NetworkName(chain.chainId) as `${string}:${string}` // see above
-  if (versions.includes(1)) facilitator.registerV1(v1Network, new ExactEvmSchemeV1(signer))
+  if (versions.includes(1)) {
+    const v1Network = v1NetworkName(chain.chainId) as `${string}:${string}` // see above
+    facilitator.registerV1(v1Network, new ExactEvmSchemeV1(signer))
+  }
   return facilitator
 }
 

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import { type Gateway, startGateway } from '../../src/gateway.ts'
 import { buyer, seller } from './accounts.ts'
-import { type Chain, startChain } from './chain.ts'
+import { type Chain, type ChainOptions, startChain } from './chain.ts'
 import {
   type FacilitatorOptions,
   type ReferenceFacilitator,
@@ -87,11 +87,14 @@ export interface World {
 }
 
 export async function startWorld(
-  options: Omit<FacilitatorOptions, 'chain'> & WeatherApiOptions = {},
+  options: Omit<FacilitatorOptions, 'chain'> &
+    WeatherApiOptions &
+    Pick<ChainOptions, 'chainId'> = {},
 ): Promise<World> {
-  const chain = await startChain()
+  const { chainId } = options
+  const chain = await startChain(chainId === undefined ? {} : { chainId })
   await chain.mint(buyer.address, 1_000_000_000n)
-  const facilitator = await startFacilitator({ chain, ...options })
+  const facilitator = await startFacilitator({ ...options, chain })
   const api = await startWeatherApi(options)
   let before = 0n
   return {

@@ -27,7 +27,7 @@ function challengeOf(
   cache: ChallengeCache = new Map(),
 ) {
   return createChallenge(
-    { key: 'GET /v1/weather/{city}', cache, identifierRequired: false },
+    { key: 'GET /v1/weather/{city}', cache, identifierRequired: false, gasSponsoring: [] },
     offers,
     resource,
   )
@@ -153,9 +153,13 @@ describe('the cache', () => {
 
   test('tells routes and errors apart', () => {
     const cache: ChallengeCache = new Map()
-    const cheap = createChallenge({ key: 'GET /a', cache, identifierRequired: false }, offers, {})
+    const cheap = createChallenge(
+      { key: 'GET /a', cache, identifierRequired: false, gasSponsoring: [] },
+      offers,
+      {},
+    )
     const dear = createChallenge(
-      { key: 'GET /b', cache, identifierRequired: false },
+      { key: 'GET /b', cache, identifierRequired: false, gasSponsoring: [] },
       [createOffer({ amount: '9' })],
       {},
     )

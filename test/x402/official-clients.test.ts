@@ -12,7 +12,7 @@ import { createOffer, createPermit2Offer } from './payments.ts'
 /** A seller that answers with our challenge and keeps the headers that come back. */
 function seller(offers: readonly Offer[]) {
   const challenge = createChallenge(
-    { key: 'GET /', cache: new Map(), identifierRequired: false },
+    { key: 'GET /', cache: new Map(), identifierRequired: false, gasSponsoring: [] },
     offers,
     {
       description: 'Wetter für Zürich ☀',

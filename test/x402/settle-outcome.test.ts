@@ -38,6 +38,19 @@ test.each(['queued', '0x', `${transaction}ab`, transaction.slice(0, -1), ` ${tra
   },
 )
 
+test('Circle names an entry of its books, and nothing else is kept of it', () => {
+  const extra = { name: 'GatewayWalletBatched', version: '1' }
+  const { payer, offer } = payment
+  const asked = { payer, offer: { ...offer, requirements: { ...offer.requirements, extra } } }
+  const named = (entry: string) =>
+    readSettlement({ success: true, transaction: entry, network: NETWORK }, asked)
+  const id = '7ad1e5a0-0000-4000-8000-000000000000'
+  expect(named(id)).toMatchObject({ kind: 'settled', receipt: { transaction: id } })
+  for (const wrong of ['', 'a b', '../x', 'x'.repeat(129)]) {
+    expect(named(wrong)).toMatchObject({ kind: 'unknown', transaction: null })
+  }
+})
+
 describe('refused before anything was sent', () => {
   test.each([
     // x402 specification, error codes.

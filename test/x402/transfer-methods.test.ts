@@ -4,7 +4,7 @@ import { type Hex, hashTypedData, toHex } from 'viem'
 import { describe, expect, test } from 'vitest'
 import type { Offer } from '../../src/core/payment.ts'
 import { recoverSigner } from '../../src/x402/eip712.ts'
-import { eip3009 } from '../../src/x402/eip3009.ts'
+import { eip3009, gatewayWallet } from '../../src/x402/eip3009.ts'
 import { permit2 } from '../../src/x402/permit2.ts'
 import type { TransferMethod } from '../../src/x402/signed-transfer.ts'
 import { buyer } from '../support/accounts.ts'
@@ -24,16 +24,17 @@ function digestOf(method: TransferMethod, payload: Record<string, unknown>, offe
   return toHex(transfer.digest(offer))
 }
 
+const message = fc.record({
+  from: address,
+  to: address,
+  value: uint256,
+  validAfter: uint256,
+  validBefore: uint256,
+  nonce: bytes(32),
+})
+
 describe('EIP-3009', () => {
   test('hashes any authorization for any token as viem does', () => {
-    const message = fc.record({
-      from: address,
-      to: address,
-      value: uint256,
-      validAfter: uint256,
-      validBefore: uint256,
-      nonce: bytes(32),
-    })
     const name = fc.string({ unit: 'grapheme', minLength: 1 })
     fc.assert(
       fc.property(message, address, chainId, name, (message, asset, chain, name) => {
@@ -64,6 +65,45 @@ describe('EIP-3009', () => {
     const elsewhere = createOffer({ network: 'eip155:8453' })
     expect(digestOf(eip3009, payload, elsewhere)).not.toBe(first)
     expect(digestOf(eip3009, payload, offer)).toBe(first)
+  })
+})
+
+describe('a balance at Circle Gateway', () => {
+  const walletOffer = (chain: number, contract: string) =>
+    createOffer({
+      ...{ network: `eip155:${chain}`, transferMethod: 'gateway-wallet', v1Network: null },
+      extra: { name: 'GatewayWalletBatched', version: '1', verifyingContract: contract },
+    })
+
+  test('is signed for the wallet, not for the token', () => {
+    fc.assert(
+      fc.property(message, address, chainId, (message, verifyingContract, chain) => {
+        const authorization = {
+          ...message,
+          value: message.value.toString(),
+          validAfter: message.validAfter.toString(),
+          validBefore: message.validBefore.toString(),
+        }
+        const payload = { signature: anySignature, authorization }
+        const own = digestOf(gatewayWallet, payload, walletOffer(chain, verifyingContract))
+        const domain = { name: 'GatewayWalletBatched', version: '1', chainId: chain }
+        const expected = hashTypedData({
+          domain: { ...domain, verifyingContract },
+          ...{ types: tokenTypes, primaryType: 'TransferWithAuthorization', message },
+        })
+        expect(own).toBe(expected)
+      }),
+    )
+  })
+
+  test('has keys of its own, and none without a wallet', async () => {
+    const { payload } = await signV2(buyer, createOffer())
+    const wallet = `0x${'AB'.repeat(20)}`
+    const read = gatewayWallet.read(payload, walletOffer(84532, wallet))
+    const ofToken = eip3009.read(payload, createOffer())
+    expect(read?.uniqueBy.slice(0, 2)).toEqual(['gateway-wallet', wallet.toLowerCase()])
+    expect(read?.uniqueBy.slice(2)).toEqual(ofToken?.uniqueBy.slice(2))
+    expect(gatewayWallet.read(payload, walletOffer(84532, 'not an address'))).toBeNull()
   })
 })
 

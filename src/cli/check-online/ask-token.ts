@@ -15,7 +15,9 @@ const ABI = parseAbi([
 
 /** Whether the contract of each token is what the file says of it: else every signature fails. */
 export async function askTokens({ offers, reportNodes }: Inquiry): Promise<Finding[]> {
-  const tokens = oncePer(offers, ({ offer, network }) => [
+  // Circle's wallet is signed for instead of the token: the token's domain plays no part.
+  const onChain = offers.filter(({ offer }) => offer.transferMethod !== 'gateway-wallet')
+  const tokens = oncePer(onChain, ({ offer, network }) => [
     ...[network.id, offer.requirements.asset, offer.transferMethod],
   ])
   const found = await Promise.all(

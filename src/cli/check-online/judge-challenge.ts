@@ -1,6 +1,8 @@
 import { isDeepStrictEqual } from 'node:util'
 import { PaymentRequiredV1Schema, PaymentRequiredV2Schema, type z } from '@x402/core/schemas'
 import type { RouteConfig } from '../../config/gateway-config.ts'
+import { gatewayWalletOf, isGatewayWallet, isSameWallet } from '../../core/gateway-wallet.ts'
+import type { Offer } from '../../core/payment.ts'
 import { offersOf, resourceOf } from '../../flow/compile-snapshot.ts'
 import { decodeBase64Text } from '../../x402/base64.ts'
 import { createChallenge, NOT_PAID } from '../../x402/challenge.ts'
@@ -87,8 +89,10 @@ interface Told {
 /** Against what the gateway writes for this very route: by its own code, not by another. */
 function judgeOffers(told: Told, { route, url }: Expected, refuse: Refuse): Finding[] {
   const { key, identifierRequired } = route
-  const challenged = { key, identifierRequired, cache: new Map() }
-  const challenge = createChallenge(challenged, offersOf(route), resourceOf(route))
+  // Only offers are compared: what is sponsored hangs on the facilitator.
+  const challenged = { key, identifierRequired, gasSponsoring: [], cache: new Map() }
+  const offers = offersOf(route).map(offer => withToldWallet(offer, told.v2))
+  const challenge = createChallenge(challenged, offers, resourceOf(route))
   const ours = challenge.answer(told.url, NOT_PAID)
   const v2 = PaymentRequiredV2Schema.parse(readHeader(ours.paymentRequired)).accepts
   const v1 = PaymentRequiredV1Schema.parse(readJson(ours.body.toString())).accepts
@@ -113,13 +117,33 @@ function judgeOffers(told: Told, { route, url }: Expected, refuse: Refuse): Find
   return findings
 }
 
+/** The contract of Circle's wallet is in no file: its facilitator names it. */
+function withToldWallet(offer: Offer, told: readonly Requirements[]): Offer {
+  const { requirements } = offer
+  if (!isGatewayWallet(requirements.extra)) return offer
+  const same = told.find(one => isSameOffer(one, requirements))
+  const verifyingContract = gatewayWalletOf(same?.extra ?? undefined)
+  if (verifyingContract === null) return offer
+  const extra = { ...requirements.extra, verifyingContract }
+  return { ...offer, requirements: { ...requirements, extra } }
+}
+
+interface Identity {
+  readonly network: string
+  readonly asset: string
+  readonly extra?: Offer['requirements']['extra'] | null | undefined
+}
+
+function isSameOffer(one: Identity, other: Identity): boolean {
+  const isSameToken = one.network === other.network && one.asset === other.asset
+  return isSameToken && isSameWallet(one.extra ?? undefined, other.extra ?? undefined)
+}
+
 /** What differs, in a few words for each of the file's offers. What was told is safe to show. */
 function compare(told: readonly Requirements[], ours: readonly Requirements[]): string[] {
   if (isDeepStrictEqual(told, ours)) return []
   const differences = ours.flatMap(offer => {
-    const same = told.find(
-      ({ network, asset }) => network === offer.network && asset === offer.asset,
-    )
+    const same = told.find(one => isSameOffer(one, offer))
     return same === undefined ? [`none on ${offer.network}`] : membersThatDiffer(same, offer)
   })
   if (told.length > ours.length)

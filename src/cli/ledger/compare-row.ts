@@ -8,7 +8,7 @@ import {
 } from '../../networks/chain-reader.ts'
 import type { EvmAudit } from '../../networks/evm-audit.ts'
 import { type FoundLog, transactionHash } from '../../networks/evm-wire.ts'
-import { judgePaid, signedTransfer } from './judge-row.ts'
+import { isOffChain, judgePaid, signedTransfer } from './judge-row.ts'
 import { rowById } from './rows.ts'
 
 /** How one row differs from the chain, each with what it means. docs/ledger.md has more. */
@@ -26,7 +26,11 @@ export const ROW_DIFFERENCES = {
 
 export type RowDifference = keyof typeof ROW_DIFFERENCES
 
-export type NotComparedReason = 'no_rpc' | 'chain_unavailable' | 'payload_unreadable'
+export type NotComparedReason =
+  | 'not_on_chain'
+  | 'no_rpc'
+  | 'chain_unavailable'
+  | 'payload_unreadable'
 
 export type Compared =
   /** The chain has what the row says. */
@@ -84,6 +88,7 @@ export async function compareRow(row: LedgerRow, parts: CompareParts): Promise<C
 
 async function compareOnce(row: LedgerRow, parts: CompareParts): Promise<Compared> {
   if (row.state === 'forwarded') return { kind: 'left-out' }
+  if (isOffChain(row)) return { kind: 'not-compared', reason: 'not_on_chain' }
   const readers = parts.readers(row.network)
   if (readers === null) return { kind: 'not-compared', reason: 'no_rpc' }
   const isPaid = row.state === 'settled' || row.state === 'delivered'

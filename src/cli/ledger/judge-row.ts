@@ -9,7 +9,7 @@ import {
   TRANSFER,
   topicOf,
 } from '../../networks/receipt-proof.ts'
-import { readStoredPayment } from '../../x402/stored-payment.ts'
+import { onChain, readStoredPayment } from '../../x402/stored-payment.ts'
 
 /** What the chain has of a row that says that it was paid. */
 export type PaidVerdict =
@@ -33,7 +33,13 @@ export interface FoundTransaction {
 /** Null when the row's payload is not one that we know to be unique on a chain. */
 export function signedTransfer(row: LedgerRow): SignedTransferOnChain | null {
   const stored = readStoredPayment(row)
-  return stored === null ? null : { ...transferOf(row), ...stored.unique }
+  const unique = stored && onChain(stored)
+  return unique === null ? null : { ...transferOf(row), ...unique }
+}
+
+/** Whether it was paid from a balance at Circle Gateway, of which its chain has no transfer. */
+export function isOffChain(row: LedgerRow): boolean {
+  return readStoredPayment(row)?.unique.method === 'gateway-wallet'
 }
 
 function transferOf(row: LedgerRow): Omit<SignedTransferOnChain, 'method' | 'nonce'> {

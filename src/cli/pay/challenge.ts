@@ -1,6 +1,7 @@
 import { EVM_NETWORK_CHAIN_ID_MAP } from '@x402/evm/v1'
 import { z } from 'zod'
 import { type AtomicAmount, atomicAmount } from '../../core/amount.ts'
+import { isGatewayWallet } from '../../core/gateway-wallet.ts'
 import type { NetworkId } from '../../core/payment.ts'
 import { decodeBase64Text } from '../../x402/base64.ts'
 import { parseStrictJson } from '../../x402/strict-json.ts'
@@ -67,12 +68,16 @@ const challengeV2 = z.object({
 
 const challengeV1 = z.object({ x402Version: z.literal(1), error: z.string().nullish(), accepts })
 
-/** Transfers that sign one amount for one receiver (x402 specification, scheme exact). */
+/**
+ * Transfers that sign one amount for one receiver (x402 specification, scheme exact), and no
+ * balance at Circle Gateway.
+ */
 const signable = z
-  .object({
+  .looseObject({
     assetTransferMethod: z.enum(['eip3009', 'permit2']).nullish(),
     paymentFlow: z.enum(['authorization', 'upfront']).nullish(),
   })
+  .refine(extra => !isGatewayWallet(extra))
   .nullish()
 
 const common = {

@@ -46,7 +46,9 @@ export class LocalFacilitator implements Facilitator {
     const signers = new Set([...this.#desks.values()].flatMap(({ addresses }) => addresses))
     return {
       kinds: [...this.#desks.keys()].map(network => ({ x402Version: 2, scheme: 'exact', network })),
-      extensions: [],
+      // The library reads it from a payment and calls the proxy so; the approval of a payer's own
+      // transaction would need two transactions of ours in one.
+      extensions: ['eip2612GasSponsoring'],
       signers: { 'eip155:*': [...signers] },
     }
   }

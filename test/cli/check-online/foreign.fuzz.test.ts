@@ -27,7 +27,7 @@ function route() {
 
 const { found, offers } = route()
 const genuine = createChallenge(
-  { key: found.key, identifierRequired: false, cache: new Map() },
+  { key: found.key, identifierRequired: false, gasSponsoring: [], cache: new Map() },
   offers,
   {},
 ).answer(URL_ASKED, NOT_PAID)

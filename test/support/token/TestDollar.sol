@@ -12,10 +12,21 @@ interface ContractSigner {
 /// The runtime code is put at an address without running a constructor: everything fixed is a
 /// constant, and the domain is computed from the chain and the address that it finds itself at.
 contract TestDollar {
-    string public constant name = "USDC";
-    string public constant symbol = "USDC";
-    string public constant version = "2";
-    uint8 public constant decimals = 6;
+    function name() public pure virtual returns (string memory) {
+        return "USDC";
+    }
+
+    function symbol() public pure virtual returns (string memory) {
+        return "USDC";
+    }
+
+    function version() public pure virtual returns (string memory) {
+        return "2";
+    }
+
+    function decimals() public pure virtual returns (uint8) {
+        return 6;
+    }
 
     bytes32 public constant TRANSFER_WITH_AUTHORIZATION_TYPEHASH = keccak256(
         "TransferWithAuthorization(address from,address to,uint256 value,uint256 validAfter,uint256 validBefore,bytes32 nonce)"
@@ -51,8 +62,8 @@ contract TestDollar {
         return keccak256(
             abi.encode(
                 DOMAIN_TYPEHASH,
-                keccak256(bytes(name)),
-                keccak256(bytes(version)),
+                keccak256(bytes(name())),
+                keccak256(bytes(version())),
                 block.chainid,
                 address(this)
             )
@@ -197,7 +208,7 @@ contract TestDollar {
         bytes32 nonce,
         bytes32 message,
         bytes memory signature
-    ) private {
+    ) internal virtual {
         requireUnused(from, nonce);
         requireSigned(from, message, signature);
         authorizationState[from][nonce] = true;

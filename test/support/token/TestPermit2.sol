@@ -5,6 +5,18 @@ interface IToken {
     function transferFrom(address from, address to, uint256 value) external returns (bool);
 }
 
+interface IPermitToken {
+    function permit(
+        address owner,
+        address spender,
+        uint256 value,
+        uint256 deadline,
+        uint8 v,
+        bytes32 r,
+        bytes32 s
+    ) external;
+}
+
 struct TokenPermissions {
     address token;
     uint256 amount;
@@ -24,6 +36,14 @@ struct Details {
 struct Witness {
     address to;
     uint256 validAfter;
+}
+
+struct Permit2612 {
+    uint256 value;
+    uint256 deadline;
+    bytes32 r;
+    bytes32 s;
+    uint8 v;
 }
 
 /// As much of Permit2 as x402 uses: one signed transfer with a witness, and its nonces.
@@ -83,8 +103,25 @@ contract TestExactProxy {
 
     error PaymentTooEarly();
 
+    error Permit2612AmountMismatch();
+
+    /// EIP-2612 first: the payer has no gas to approve Permit2 with.
+    function settleWithPermit(
+        Permit2612 calldata approval,
+        Permit calldata permit,
+        address owner,
+        Witness calldata witness,
+        bytes calldata signature
+    ) external {
+        if (approval.value != permit.permitted.amount) revert Permit2612AmountMismatch();
+        IPermitToken(permit.permitted.token).permit(
+            owner, address(PERMIT2), approval.value, approval.deadline, approval.v, approval.r, approval.s
+        );
+        settle(permit, owner, witness, signature);
+    }
+
     function settle(Permit calldata permit, address owner, Witness calldata witness, bytes calldata signature)
-        external
+        public
     {
         if (block.timestamp < witness.validAfter) revert PaymentTooEarly();
         PERMIT2.permitWitnessTransferFrom(

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 /** The token comes first; the others are put beside it so that facilitators and wallets work. */
 const FILE_NAMES = [
   'TestDollar.sol',
+  'TestTokens.sol',
   'TestWallet.sol',
   'CallBatch.sol',
   'TestPermit2.sol',
