@@ -149,7 +149,7 @@ test("Circle's buyer pays from a balance, which is settled before the API is ask
   expect(readReceipt(paid)).toMatchObject({ success: true, transaction: entry?.id })
   expect(books.asked.filter(one => one !== 'supported')).toEqual(['verify', 'settle'])
   expect(api.requests).toHaveLength(1)
-  expect(gateway.states()).toEqual(['delivered'])
+  await expect.poll(() => gateway.states()).toEqual(['delivered'])
   expect(await chain.balanceOf(seller.address)).toBe(before)
 })
 
