@@ -1,5 +1,5 @@
 import type { Writable } from 'node:stream'
-import type { GatewayConfig, ListenAddress, StoreConfig } from './config/gateway-config.ts'
+import type { GatewayConfig, ListenAddress } from './config/gateway-config.ts'
 import {
   type ConfigSource,
   openConfigSource,
@@ -31,8 +31,7 @@ import { createClientAddressReader } from './http/client-address.ts'
 import type { ExchangeSettings } from './http/exchange.ts'
 import { type HttpServer, startHttpServer } from './http/server.ts'
 import type { Ledger } from './ledger/ledger.ts'
-import { openPostgresLedger } from './ledger/postgres.ts'
-import { openSqliteLedger } from './ledger/sqlite.ts'
+import { openLedger } from './ledger/open-ledger.ts'
 import { type Chains, openChains } from './networks/chains.ts'
 import { createNetworkRegistry } from './networks/registry.ts'
 import { readV1Names } from './networks/v1-names.ts'
@@ -119,7 +118,7 @@ export async function openGateway(
   { logger, admin: listen }: { readonly logger: Logger; readonly admin: ListenAddress | null },
 ): Promise<OpenGateway> {
   await using opened = new AsyncDisposableStack()
-  const ledger = await openLedger(config.store)
+  const ledger = await openLedger(config.store, clock)
   opened.defer(() => ledger.close())
   let inForce: Force | null = null
   const metrics = createMetrics({
@@ -172,12 +171,6 @@ export async function openGateway(
     metrics: metrics.report,
     close: () => running.disposeAsync(),
   }
-}
-
-function openLedger(store: StoreConfig): Promise<Ledger> {
-  return store.kind === 'sqlite'
-    ? openSqliteLedger({ path: store.path, clock })
-    : openPostgresLedger({ url: store.url, clock })
 }
 
 const clock: Clock = () => unixMs(Date.now())

@@ -10,10 +10,14 @@ import type { Surroundings } from './surroundings.ts'
 export function registerFacilitators(program: Command, surroundings: Surroundings): void {
   program
     .command('facilitators')
-    .description('list the facilitators that can be named, their keys and what they serve')
+    .description('list the facilitators that a gateway can name, their keys and what they serve')
     .option('-c, --config <file>', 'configuration file: shows the order in which it asks them')
     .option('--json', 'print JSON, as when piped')
-    .addHelpText('after', '\nExit codes: 0 listed, 2 the configuration has problems.\n')
+    .addHelpText(
+      'after',
+      '\nTo run one yourself: farebox facilitator.' +
+        '\nExit codes: 0 listed, 2 the configuration has problems.\n',
+    )
     .action(async (options: { config?: string; json?: true }) => {
       const output = createOutput({ json: options.json === true }, surroundings)
       const place = { output, env: surroundings.env }

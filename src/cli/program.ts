@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander'
 import { fareboxVersion } from '../version.ts'
 import { registerCheck } from './check.ts'
 import { EXIT_OK } from './exit-code.ts'
+import { registerFacilitator } from './facilitator.ts'
 import { registerFacilitators } from './facilitators.ts'
 import { failureFrom } from './failure.ts'
 import { registerHealthcheck } from './healthcheck.ts'
@@ -54,6 +55,7 @@ function createProgram(surroundings: Surroundings, terminal: boolean): Command {
   registerLedger(program, surroundings)
   registerNetworks(program, surroundings)
   registerFacilitators(program, surroundings)
+  registerFacilitator(program, surroundings)
   registerHealthcheck(program, surroundings)
   registerVersion(program, surroundings)
   return program

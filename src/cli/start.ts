@@ -1,10 +1,9 @@
 import type { Command } from 'commander'
-import { ConfigurationError } from '../errors.ts'
 import { offerPrice, routeCount } from './check.ts'
-import { EXIT_OK, EXIT_USAGE, type ExitCode } from './exit-code.ts'
-import { failureFrom } from './failure.ts'
+import { EXIT_OK, type ExitCode } from './exit-code.ts'
 import { createOutput, type Output, styled, table } from './output.ts'
 import { serveUntilStopped } from './serve-until-stopped.ts'
+import { reportServiceFailure } from './service-failure.ts'
 import type { Surroundings } from './surroundings.ts'
 
 export function registerStart(program: Command, surroundings: Surroundings): void {
@@ -51,7 +50,7 @@ async function start(file: string, { output, env }: Place): Promise<ExitCode> {
       else output.stdout.write(`${JSON.stringify(listening(gateway))}\n`)
     },
   })
-  return served.kind === 'stopped' ? EXIT_OK : reportFailure(served.error, output)
+  return served.kind === 'stopped' ? EXIT_OK : reportServiceFailure(served.error, output)
 }
 
 /** One process, or as many workers as the file says. */
@@ -73,7 +72,7 @@ async function openService(configFile: string, { output, env }: Place) {
   }
 }
 
-interface Addresses {
+export interface Addresses {
   readonly url: string
   readonly adminUrl: string | null
 }
@@ -81,7 +80,7 @@ interface Addresses {
 /**
  * In the shape of the gateway's own log, so that whoever started it learns a port of 0 from there.
  */
-function listening({ url, adminUrl }: Addresses) {
+export function listening({ url, adminUrl }: Addresses) {
   return { time: new Date().toISOString(), level: 'info', msg: 'listening', url, adminUrl }
 }
 
@@ -101,18 +100,4 @@ async function greet(gateway: Addresses, file: string, { output, env }: Place): 
       ...paid,
     ]),
   )
-}
-
-async function reportFailure(error: unknown, output: Output): Promise<ExitCode> {
-  const failure = failureFrom(error)
-  if (!(error instanceof ConfigurationError)) {
-    output.failure(failure)
-    return failure.exitCode
-  }
-  const { code, message, fix, problems } = error
-  const { problemsText } = await import('./problems-text.ts')
-  output.record({ error: { code, message, fix, problems } }, () =>
-    problemsText(problems, output.stderr),
-  )
-  return EXIT_USAGE
 }

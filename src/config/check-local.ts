@@ -12,17 +12,29 @@ import { suggestName } from './suggest.ts'
 
 type KeySetting = NonNullable<LocalSetting['key']>
 
-/** The networks with the nodes that entries of `facilitators` name: all share them. */
+/** Where a file writes a local facilitator. */
+interface LocalEntry {
+  readonly local: LocalSetting
+  readonly path: Path
+}
+
+/** The local facilitators among the entries of `facilitators`. */
+export function localEntries({ facilitators = [] }: Settings): LocalEntry[] {
+  return facilitators.flatMap((entry, index) =>
+    'local' in entry ? [{ local: entry.local, path: ['facilitators', index, 'local'] }] : [],
+  )
+}
+
+/** The networks with the nodes that local facilitators name: all share them. */
 export function addLocalRpc(
   known: NetworkRegistry,
-  settings: Settings,
+  entries: readonly LocalEntry[],
   context: CheckContext,
 ): NetworkRegistry {
   const added = new Map<string, string[]>()
-  for (const [index, entry] of (settings.facilitators ?? []).entries()) {
-    if (!('local' in entry)) continue
-    for (const [name, { rpc }] of Object.entries(entry.local.networks)) {
-      checkRpc(rpc, ['facilitators', index, 'local', 'networks', name], context)
+  for (const { local, path } of entries) {
+    for (const [name, { rpc }] of Object.entries(local.networks)) {
+      checkRpc(rpc, [...path, 'networks', name], context)
       const id = known.find(name)?.id ?? name
       added.set(id, [...(added.get(id) ?? []), ...(rpc ?? [])])
     }

@@ -11,7 +11,10 @@ import { readNetwork } from './read-network.ts'
 import type { Settings } from './schema.ts'
 
 /** The networks that farebox knows, with what the operator says of them and adds. */
-export function checkNetworks(settings: Settings, context: CheckContext): NetworkRegistry {
+export function checkNetworks(
+  settings: Pick<Settings, 'networks'>,
+  context: CheckContext,
+): NetworkRegistry {
   const known = new Map(context.networks.networks.map(network => [network.name, network]))
   for (const [name, setting] of Object.entries(settings.networks)) {
     const path = ['networks', name]

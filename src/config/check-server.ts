@@ -75,10 +75,14 @@ function checkRange(text: string, path: (string | number)[], context: CheckConte
   return []
 }
 
-export function checkAdmin(settings: Settings, context: CheckContext): ListenAddress | null {
-  if (settings.admin === 'off') return null
-  const { listen } = settings.admin
-  const { listen: callers } = settings.server
+/** @param callers Where callers connect. */
+export function checkAdmin(
+  admin: Settings['admin'],
+  callers: ListenAddress,
+  context: CheckContext,
+): ListenAddress | null {
+  if (admin === 'off') return null
+  const { listen } = admin
   if (listen.port === 0 || listen.port !== callers.port) return listen
   if (![listen.host, '0.0.0.0', '::'].includes(callers.host) && !isEveryHost(listen)) return listen
   const message = `uses port ${listen.port}, on which callers are served too`
@@ -90,7 +94,10 @@ function isEveryHost({ host }: ListenAddress): boolean {
   return host === '0.0.0.0' || host === '::'
 }
 
-export function checkStore({ store, server }: Settings, context: CheckContext): StoreConfig {
+export function checkStore(
+  { store, server }: Pick<Settings, 'store'> & { server: Pick<Settings['server'], 'workers'> },
+  context: CheckContext,
+): StoreConfig {
   const times = { redeemableMs: store.redeemable, retentionMs: store.retention }
   const path = ['store', 'url']
   if (/^postgres(ql)?:\/\//.test(store.url)) {

@@ -1,7 +1,7 @@
 import { checkAccepts, checkReceiver, reportNoReceiver } from './check-accepts.ts'
 import { type CheckContext, createCheckContext, type KnownThings } from './check-context.ts'
 import { checkFacilitatorLimits } from './check-facilitator-limits.ts'
-import { addLocalRpc } from './check-local.ts'
+import { addLocalRpc, localEntries } from './check-local.ts'
 import { checkNetworks } from './check-networks.ts'
 import { checkCors, checkRoutes } from './check-routes.ts'
 import { checkAdmin, checkServer, checkStore, supportCacheFile } from './check-server.ts'
@@ -11,9 +11,9 @@ import type { PathFinding } from './place-findings.ts'
 import type { Settings } from './schema.ts'
 import type { Tree } from './tree.ts'
 
-export interface CheckedSettings {
+export interface CheckedSettings<Config> {
   /** Only to be used when there are no findings. */
-  readonly config: GatewayConfig
+  readonly config: Config
   readonly findings: readonly PathFinding[]
   /** What stops nothing. */
   readonly notes: readonly PathFinding[]
@@ -29,9 +29,9 @@ export function checkSettings(
   settings: Settings,
   trees: { readonly document: Tree; readonly pruned: Tree },
   known: KnownThings,
-): CheckedSettings {
+): CheckedSettings<GatewayConfig> {
   const { context: bare, findings, notes } = createCheckContext(known, trees.document, trees.pruned)
-  const networks = addLocalRpc(checkNetworks(settings, bare), settings, bare)
+  const networks = addLocalRpc(checkNetworks(settings, bare), localEntries(settings), bare)
   const context: CheckContext = { ...bare, networks }
   const payTo = checkReceiver(settings, context)
   const accepted =
@@ -43,7 +43,7 @@ export function checkSettings(
   const store = checkStore(settings, context)
   const config: GatewayConfig = {
     server: checkServer(settings, context),
-    admin: checkAdmin(settings, context),
+    admin: checkAdmin(settings.admin, settings.server.listen, context),
     store,
     networks: networks.networks,
     facilitators: checkFacilitators(settings, context),

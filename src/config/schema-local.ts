@@ -35,7 +35,7 @@ const network = z.strictObject({
     }),
 })
 
-const local = z.strictObject({
+export const local = z.strictObject({
   networks: z.record(text(64), network).meta({
     description: 'Networks to settle on, by name, each with rpc where networks names none.',
   }),

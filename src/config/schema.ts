@@ -60,26 +60,48 @@ const server = z.strictObject({
   }),
 })
 
-const admin = z.union([
-  z.literal('off'),
-  z.strictObject({
-    listen: listenAddress().prefault('127.0.0.1:9402').meta({
-      description: 'host:port, as for callers.',
-    }),
-  }),
-])
+/** @param listen Where it listens unless the file says otherwise. */
+export const adminSetting = (listen: string) =>
+  z
+    .union([
+      z.literal('off'),
+      z.strictObject({
+        listen: listenAddress().prefault(listen).meta({
+          description: 'host:port, as for callers.',
+        }),
+      }),
+    ])
+    .prefault({})
+    .meta({
+      description: 'Where metrics and health are served: {listen: …}, or off. Not for the public.',
+    })
+
+export const formatVersion = z.enum(['1']).meta({
+  description: 'Version of this format. Always 1.',
+  type: ['integer', 'string'],
+  enum: [1, '1'],
+})
 
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
 
-const storeFull = z.strictObject({
-  url: text(2048)
-    .prefault('sqlite:./data/farebox.db')
+/** @param url Of the store unless the file says otherwise. */
+export const storeUrl = (url: string) =>
+  text(2048)
+    .prefault(url)
     .meta({
       description:
         'sqlite: and a path from the directory of this file, sqlite::memory:, or postgres://… for ' +
         'many gateways on one database.',
-    }),
+    })
+
+export const retention = (description: string) =>
+  duration({ min: HOUR_MS, max: 3650 * DAY_MS })
+    .prefault('90d')
+    .meta({ description })
+
+const storeFull = z.strictObject({
+  url: storeUrl('sqlite:./data/farebox.db'),
   redeemable: duration({ min: 1000, max: 365 * DAY_MS })
     .prefault('24h')
     .meta({
@@ -87,13 +109,10 @@ const storeFull = z.strictObject({
         'How long a payment that was settled, and whose response was not delivered, may be sent ' +
         'again for its response.',
     }),
-  retention: duration({ min: HOUR_MS, max: 3650 * DAY_MS })
-    .prefault('90d')
-    .meta({
-      description:
-        'How long finished payments are remembered for reports. Those that could be used again ' +
-        'are never forgotten.',
-    }),
+  retention: retention(
+    'How long finished payments are remembered for reports. Those that could be used again are ' +
+      'never forgotten.',
+  ),
 })
 
 /**
@@ -103,11 +122,7 @@ const storeFull = z.strictObject({
  */
 export const gatewaySchema = z
   .strictObject({
-    version: z.enum(['1']).meta({
-      description: 'Version of this format. Always 1.',
-      type: ['integer', 'string'],
-      enum: [1, '1'],
-    }),
+    version: formatVersion,
     payTo: z
       .union([
         text(128),
@@ -137,9 +152,7 @@ export const gatewaySchema = z
         'is refused. {name} is one segment, a trailing /* is the rest.',
     }),
     server: server.prefault({}).meta({ description: 'The listener that callers talk to.' }),
-    admin: admin.prefault({}).meta({
-      description: 'Where metrics and health are served: {listen: …}, or off. Not for the public.',
-    }),
+    admin: adminSetting('127.0.0.1:9402'),
     store: z
       .union([
         text(2048)

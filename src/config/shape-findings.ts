@@ -1,7 +1,6 @@
 import type { z } from 'zod'
 import { type PathFinding, PROBLEMS_MAX } from './place-findings.ts'
 import { type Finding, type Path, quote } from './problems.ts'
-import { gatewaySchema } from './schema.ts'
 import { descriptionAt, knownKeys } from './schema-walk.ts'
 import { suggestName } from './suggest.ts'
 import { locate, type Tree } from './tree.ts'
@@ -14,21 +13,32 @@ export interface ShapeFinding extends PathFinding {
 
 type Issue = z.core.$ZodIssue
 
+/** What the issue was found in, and what it was held against. */
+interface Found {
+  readonly tree: Tree
+  readonly schema: z.ZodType
+}
+
 /** An issue of the schema in the operator's words; one for each unknown key. */
-export function explainIssue(issue: Issue, tree: Tree): ShapeFinding[] {
+export function explainIssue(issue: Issue, found: Found): ShapeFinding[] {
+  const { tree, schema } = found
   const path = issue.path.map(part => (typeof part === 'number' ? part : String(part)))
-  if (issue.code === 'unrecognized_keys') return explainUnknownKeys(path, issue.keys)
-  if (issue.code === 'invalid_union') return explainUnion(issue, path, tree)
+  if (issue.code === 'unrecognized_keys') return explainUnknownKeys(path, issue.keys, schema)
+  if (issue.code === 'invalid_union') return explainUnion(issue, path, found)
   const missing = !locate(tree, path).exact
-  if (missing) return [explainMissing(path)]
+  if (missing) return [explainMissing(path, schema)]
   const aboutKey = issue.code === 'invalid_key'
   const empty = issue.code === 'too_small' && issue.origin === 'array'
-  const explained = explainValue(issue, writtenAt(tree, path))
+  const explained = explainValue(issue, writtenAt(tree, path), schema)
   return [{ path, missing: false, empty, aboutKey, ...explained }]
 }
 
-function explainUnknownKeys(path: Path, keys: readonly string[]): ShapeFinding[] {
-  const known = knownKeys(gatewaySchema, path)
+function explainUnknownKeys(
+  path: Path,
+  keys: readonly string[],
+  schema: z.ZodType,
+): ShapeFinding[] {
+  const known = knownKeys(schema, path)
   return keys.map((key, index) => ({
     path: [...path, key],
     missing: false,
@@ -44,19 +54,20 @@ function explainUnknownKeys(path: Path, keys: readonly string[]): ShapeFinding[]
 function explainUnion(
   issue: Extract<Issue, { code: 'invalid_union' }>,
   path: Path,
-  tree: Tree,
+  found: Found,
 ): ShapeFinding[] {
+  const { tree, schema } = found
   const sameKind = issue.errors.filter(issues => !issues.some(isOfAnotherKind))
   // Of two maps, the one whose name-giving key is there.
   const begun = sameKind.filter(issues => !issues.some(one => lacksKey(one, path, tree)))
   const meant = begun.length === 1 ? begun : sameKind
   const [only] = meant
   if (only !== undefined && meant.length === 1) {
-    return only.flatMap(inner => explainIssue({ ...inner, path: [...path, ...inner.path] }, tree))
+    return only.flatMap(inner => explainIssue({ ...inner, path: [...path, ...inner.path] }, found))
   }
-  if (!locate(tree, path).exact) return [explainMissing(path)]
+  if (!locate(tree, path).exact) return [explainMissing(path, schema)]
   const message = `cannot be ${nameKind(locate(tree, path).node)}`
-  const cure = cureFrom(path, 'Write one of its forms.')
+  const cure = cureFrom(schema, path, 'Write one of its forms.')
   return [{ path, missing: false, empty: false, aboutKey: false, message, cure }]
 }
 
@@ -70,20 +81,23 @@ function isOfAnotherKind(issue: Issue): boolean {
   return issue.path.length === 0 && ['invalid_type', 'invalid_value'].includes(issue.code)
 }
 
-function explainMissing(path: Path): ShapeFinding {
-  const cure = cureFrom(path, 'Add it.')
+function explainMissing(path: Path, schema: z.ZodType): ShapeFinding {
+  const cure = cureFrom(schema, path, 'Add it.')
   return { path, missing: true, empty: false, aboutKey: true, message: 'is missing', cure }
 }
 
-function cureFrom(path: Path, otherwise: string): string {
-  return descriptionAt(gatewaySchema, path) ?? otherwise
+function cureFrom(schema: z.ZodType, path: Path, otherwise: string): string {
+  return descriptionAt(schema, path) ?? otherwise
 }
 
 /** @param written What stands in the file, its variables unresolved; null for a list or a map. */
-function explainValue(issue: Issue, written: string | null): Finding {
+function explainValue(issue: Issue, written: string | null, schema: z.ZodType): Finding {
   const path = issue.path.map(part => (typeof part === 'number' ? part : String(part)))
   if (written === '') {
-    return { message: 'has no value', cure: cureFrom(path, 'Write a value after the colon.') }
+    return {
+      message: 'has no value',
+      cure: cureFrom(schema, path, 'Write a value after the colon.'),
+    }
   }
   const subject = written === null ? '' : `${quote(written)} `
   switch (issue.code) {
@@ -94,9 +108,9 @@ function explainValue(issue: Issue, written: string | null): Finding {
       return { message: `${subject}is not allowed here`, cure: suggestName(written ?? '', known) }
     }
     case 'invalid_type':
-      return explainType(issue, path, written)
+      return explainType(issue, cureFrom(schema, path, 'Write it as the examples do.'), written)
     case 'too_small':
-      return { message: 'is empty', cure: cureFrom(path, 'Write at least one entry.') }
+      return { message: 'is empty', cure: cureFrom(schema, path, 'Write at least one entry.') }
     case 'too_big':
       return { message: 'is too long', cure: `Keep it to ${issue.maximum} characters.` }
     case 'invalid_key':
@@ -105,18 +119,21 @@ function explainValue(issue: Issue, written: string | null): Finding {
         cure: 'Use up to 63 letters, digits, dots, dashes and underscores.',
       }
     default:
-      return { message: 'is not written as it should be', cure: cureFrom(path, 'Correct it.') }
+      return {
+        message: 'is not written as it should be',
+        cure: cureFrom(schema, path, 'Correct it.'),
+      }
   }
 }
 
 function explainType(
   issue: Extract<Issue, { code: 'invalid_type' }>,
-  path: Path,
+  cure: string,
   written: string | null,
 ): Finding {
   const wanted = KINDS_WANTED[issue.expected] ?? 'text'
   const message = written === null ? `must be ${wanted}` : `must be ${wanted}, not text`
-  return { message, cure: cureFrom(path, 'Write it as the examples do.') }
+  return { message, cure }
 }
 
 const KINDS_WANTED: Readonly<Record<string, string>> = {

@@ -1,12 +1,19 @@
+import type { z } from 'zod'
 import type { PathFinding } from './place-findings.ts'
 import type { Path } from './problems.ts'
-import { gatewaySchema, type Settings } from './schema.ts'
 import { explainIssue, type ShapeFinding } from './shape-findings.ts'
 import { locate, pathInFile, prune, type Tree, toPlain } from './tree.ts'
 
-export interface ReadShape {
+/** A kind of configuration file. */
+export interface FileShape<S> {
+  readonly schema: z.ZodType<S>
+  /** For what must stand at the top and does not: lets the rest be looked at. */
+  readonly standIns: Readonly<Record<string, unknown>>
+}
+
+export interface ReadShape<S> {
   /** Null when so much is wrong that nothing is left to look at. */
-  readonly settings: Settings | null
+  readonly settings: S | null
   /** The document without what is wrong: what `settings` was made from. */
   readonly tree: Tree
   readonly findings: readonly PathFinding[]
@@ -15,29 +22,30 @@ export interface ReadShape {
 /** Each round removes something, and what encloses it in the next: as deep as a document can be. */
 const ROUNDS_MAX = 20
 
-/** For what must stand at the top and does not: lets the rest be looked at. */
-const STAND_INS = { version: '1', upstreams: {}, routes: {} }
-
 /**
  * Holds a document against the schema. What does not fit is reported and cut out, so that the rest
  * can be looked at too: the operator hears of everything at once.
  *
  * @param broken Paths that are known to be wrong already, and were reported.
  */
-export function readShape(document: Tree, broken: readonly Path[]): ReadShape {
+export function readShape<S>(
+  document: Tree,
+  broken: readonly Path[],
+  { schema, standIns: all }: FileShape<S>,
+): ReadShape<S> {
   let findings: PathFinding[] = []
   let tree = prune(document, broken)
   let standIns = {}
   for (let round = 0; round < ROUNDS_MAX; round++) {
     const plain = toPlain(tree)
     const isMap = tree.kind === 'map'
-    const result = gatewaySchema.safeParse(isMap ? Object.assign({}, standIns, plain) : plain)
+    const result = schema.safeParse(isMap ? Object.assign({}, standIns, plain) : plain)
     if (result.success) return { settings: result.data, tree, findings }
-    const found = result.error.issues.flatMap(issue => explainIssue(issue, tree))
+    const found = result.error.issues.flatMap(issue => explainIssue(issue, { tree, schema }))
     const placed = found.map(each => ({ ...each, path: pathInFile(tree, each.path) }))
     findings = findings.concat(placed.filter(each => !isOfOurMaking(each, document)))
     if (!isMap) break
-    standIns = STAND_INS
+    standIns = all
     tree = prune(tree, found.map(pathToCut))
   }
   return { settings: null, tree, findings }

@@ -33,6 +33,16 @@ export const PROBLEMS = {
     title: 'Payments for this route must carry an identifier.',
     cure: 'Add an id to the extension payment-identifier of the payload. Nothing was charged.',
   },
+  malformed_facilitator_request: {
+    status: 400,
+    title: 'The body is not one strict request to a facilitator.',
+    cure: 'Send x402Version, paymentPayload and paymentRequirements as one JSON object.',
+  },
+  unknown_key: {
+    status: 401,
+    title: 'This facilitator does not know the key.',
+    cure: 'Send Authorization: Bearer and a key that the operator has given out.',
+  },
   no_such_route: {
     status: 404,
     title: 'No route of this gateway matches the path.',
@@ -104,6 +114,12 @@ export const PROBLEMS = {
     title: 'Too many payments with signatures that only the chain can check.',
     cure: 'Wait for Retry-After, then send the same payment again; or pay from an ordinary account.',
     retryAfterSeconds: 2,
+  },
+  rate_limited: {
+    status: 429,
+    title: 'The key asks for more than it may. Nothing was charged.',
+    cure: 'Wait for Retry-After, or ask the operator for a higher limit.',
+    retryAfterSeconds: 1,
   },
   internal_error: {
     status: 500,

@@ -43,7 +43,7 @@ export function startRecovery(options: RecoveryOptions): Recovery {
 const WRITES_MS = 10_000
 
 /** How long one attempt to finish a claim may take: two looks and the settle between them. */
-export function attemptMsMax(config: GatewayConfig): number {
+export function attemptMsMax(config: Pick<GatewayConfig, 'facilitators' | 'networks'>): number {
   const nodes = Math.max(0, ...config.networks.map(({ rpc }) => rpc.length))
   return settleMsMax(config) + 2 * nodes * LOOK_MS_PER_NODE_MAX + WRITES_MS
 }

@@ -48,12 +48,16 @@ export const receiptAnswer = z
     transactionHash: hash,
     blockNumber: quantity,
     status: quantity,
+    gasUsed: quantity,
+    // In wei per unit; some older nodes leave it out.
+    effectiveGasPrice: quantity.nullish(),
     logs: z.array(log).max(10_000),
   })
   .transform(receipt => ({
     transaction: receipt.transactionHash,
     block: receipt.blockNumber,
     succeeded: receipt.status === 1n,
+    costWei: receipt.gasUsed * (receipt.effectiveGasPrice ?? 0n),
     logs: receipt.logs.toSorted((one, other) => Number(one.logIndex - other.logIndex)),
   }))
   .nullable()

@@ -122,6 +122,32 @@ export interface GasBalanceRead {
   readonly isLow: boolean
 }
 
+/** What a key of a local facilitator has paid for a transaction whose block stays. */
+export interface GasSpent {
+  readonly network: NetworkId
+  readonly address: string
+  readonly wei: bigint
+}
+
+/** A request to a facilitator of our own has ended. Carries nothing of its body or its key. */
+export interface FacilitatorServed {
+  readonly requestId: string
+  /** Name of the key; null: it is not known. */
+  readonly caller: string | null
+  /** Null: the path is none of them. */
+  readonly operation: 'verify' | 'settle' | 'supported' | null
+  readonly status: number
+  /** A code from a fixed set. */
+  readonly outcome: string
+  readonly durationMs: number
+  readonly clientAddress: string
+  /** Null: no payment was read. */
+  readonly network: NetworkId | null
+  readonly payer: string | null
+  /** Hash; null when none is known. */
+  readonly transaction: string | null
+}
+
 /** Told of what happens. Must be quick and must not throw; nothing waits for it. */
 export interface GatewayObserver {
   requestFinished(event: RequestFinished): void
@@ -131,6 +157,8 @@ export interface GatewayObserver {
   claimResolved(event: ClaimResolved): void
   settlementChecked(event: SettlementChecked): void
   gasBalanceRead(event: GasBalanceRead): void
+  gasSpent(event: GasSpent): void
+  facilitatorServed(event: FacilitatorServed): void
   /** Something broke: an outcome that nobody expected. */
   errorReported(event: ErrorReported): void
   workerEnded(event: WorkerEnded): void
@@ -166,6 +194,8 @@ export function combineObservers(
     claimResolved: all('claimResolved'),
     settlementChecked: all('settlementChecked'),
     gasBalanceRead: all('gasBalanceRead'),
+    gasSpent: all('gasSpent'),
+    facilitatorServed: all('facilitatorServed'),
     errorReported: all('errorReported'),
     workerEnded: all('workerEnded'),
   }

@@ -54,6 +54,10 @@ export function createLogObserver(log: LogLines): GatewayObserver {
       if (isLow) low.add(key)
       else low.delete(key)
     },
+    gasSpent: ({ network, address, wei }) =>
+      log.debug('gas was paid', { network, address, wei: String(wei) }),
+    facilitatorServed: event =>
+      log.info('request', { ...event, durationMs: roundMs(event.durationMs) }),
     errorReported({ error, requestId }) {
       const described = { error: describeError(error) }
       log.error('error', requestId === null ? described : { requestId, ...described })

@@ -11,15 +11,21 @@ import { FareboxError } from '../errors.ts'
 import type { ClaimState } from '../ledger/ledger.ts'
 import type {
   ErrorReported,
-  FacilitatorAnswered,
-  FacilitatorChanged,
   GatewayObserver,
   PaymentSeen,
   RequestFinished,
 } from './events.ts'
+import {
+  type FacilitatorSeen,
+  registerConditions,
+  registerFacilitators,
+  registerGasBalance,
+  registerGasSpent,
+  registerServed,
+} from './facilitator-metrics.ts'
 import { registerCounter, registerHistogram } from './kept-metrics.ts'
 import { createRequestCounts, NO_ROUTE } from './request-counts.ts'
-import { addDuration, createDurations, createSeries, type Labels, mapValues } from './series.ts'
+import { createSeries, type Labels, mapValues } from './series.ts'
 import { registerChecked, registerResolved } from './settlement-metrics.ts'
 
 export interface MetricsOptions {
@@ -42,11 +48,6 @@ export interface Metrics {
   /** The Prometheus text format, version 0.0.4. */
   render(): Promise<string>
   report(): Promise<MetricReport>
-}
-
-export interface FacilitatorSeen {
-  readonly name: string
-  condition(): { readonly kind: FacilitatorChanged['condition'] }
 }
 
 interface Revenue {
@@ -77,7 +78,9 @@ export function createMetrics(options: MetricsOptions): Metrics {
     configReloaded: registerReloads(registry),
     claimResolved: registerResolved(registry),
     settlementChecked: registerChecked(registry),
-    gasBalanceRead: registerGas(registry),
+    gasBalanceRead: registerGasBalance(registry),
+    gasSpent: registerGasSpent(registry),
+    facilitatorServed: registerServed(registry),
     errorReported: registerErrors(registry),
     workerEnded: registerWorkers(registry),
   }
@@ -151,45 +154,6 @@ function registerPayments(registry: Registry): (route: string | null, seen: Paym
   }
 }
 
-function registerFacilitators(registry: Registry): (event: FacilitatorAnswered) => void {
-  const calls = createSeries(createDurations)
-  registerHistogram(registry, {
-    name: 'farebox_facilitator_duration_seconds',
-    help: 'How long facilitators took to answer, or not to.',
-    entries: calls.entries,
-  })
-  return ({ facilitator, operation, outcome, durationMs }) => {
-    const key = `${facilitator}\n${operation}\n${outcome}`
-    addDuration(
-      calls.at(key, () => ({ facilitator, operation, outcome })),
-      durationMs,
-    )
-  }
-}
-
-const CONDITIONS = ['up', 'down', 'resting'] as const
-
-function registerConditions(
-  registry: Registry,
-  facilitators: MetricsOptions['facilitators'],
-): void {
-  const conditions = new Gauge({
-    name: 'farebox_facilitator_condition',
-    help: 'Processes of the gateway to which a facilitator is in this condition.',
-    labelNames: ['facilitator', 'condition'],
-    registers: [registry],
-    collect() {
-      conditions.reset()
-      for (const one of facilitators()) {
-        const { kind } = one.condition()
-        for (const condition of CONDITIONS) {
-          conditions.set({ facilitator: one.name, condition }, condition === kind ? 1 : 0)
-        }
-      }
-    },
-  })
-}
-
 function registerErrors(registry: Registry): (event: ErrorReported) => void {
   const errors = createSeries(() => ({ count: 0 }))
   registerCounter(registry, {
@@ -202,19 +166,6 @@ function registerErrors(registry: Registry): (event: ErrorReported) => void {
     const code = error instanceof FareboxError ? error.code : 'internal_error'
     errors.at(code, () => ({ code })).count++
   }
-}
-
-function registerGas(registry: Registry): GatewayObserver['gasBalanceRead'] {
-  const balance = new Gauge({
-    name: 'farebox_gas_balance_coins',
-    help:
-      "What a local facilitator's key had left for gas when it was last read, in whole coins of " +
-      'the chain, rounded.',
-    labelNames: ['network', 'address'],
-    registers: [registry],
-  })
-  return ({ network, address, balanceWei }) =>
-    balance.set({ network, address }, Number(formatAmount(balanceWei, 18)))
 }
 
 function registerReloads(registry: Registry): GatewayObserver['configReloaded'] {

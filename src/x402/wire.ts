@@ -22,10 +22,21 @@ export const evmAddress = z.string().regex(/^0x[0-9a-fA-F]{40}$/)
 const bytes32 = z.string().regex(/^0x[0-9a-fA-F]{64}$/)
 const hexBytes = z.string().regex(/^0x(?:[0-9a-fA-F]{2})+$/)
 
-const paymentRequirementsV2 = z.object({
+export const paymentRequirementsV2 = z.object({
   scheme: shortText,
   network: z.templateLiteral([z.string().min(1).max(64), ':', z.string().min(1).max(128)]),
   amount: uint256,
+  asset: shortText,
+  payTo: shortText,
+  maxTimeoutSeconds: z.number().positive(),
+  extra: jsonObject.nullish().transform(extra => extra ?? {}),
+})
+
+const paymentRequirementsV1 = z.object({
+  scheme: shortText,
+  network: shortText,
+  maxAmountRequired: uint256,
+  resource: z.string().max(2048).nullish(),
   asset: shortText,
   payTo: shortText,
   maxTimeoutSeconds: z.number().positive(),
@@ -44,6 +55,23 @@ export const paymentPayloadV2 = z.object({
   accepted: paymentRequirementsV2,
   payload: jsonObject,
   extensions: jsonObject.nullish().transform(extensions => extensions ?? undefined),
+})
+
+/**
+ * Bodies of `/verify` and `/settle` (x402 specification v1 and v2, "Facilitator interface").
+ */
+export const facilitatorRequestV1 = z.object({
+  x402Version: z.literal(1),
+  paymentPayload: paymentPayloadV1,
+  paymentRequirements: paymentRequirementsV1,
+})
+
+export const facilitatorRequestV2 = z.object({
+  x402Version: z.literal(2),
+  paymentPayload: paymentPayloadV2.extend({
+    resource: z.object({ url: z.string().max(2048) }).nullish(),
+  }),
+  paymentRequirements: paymentRequirementsV2,
 })
 
 /** `payload` of scheme exact on EVM with EIP-3009 (x402 specification, scheme_exact_evm). */

@@ -66,7 +66,10 @@ const moved = (index: number, amount = 1000) =>
   log(index, [TRANSFER, topicOf(PAYER), topicOf(PAY_TO)], nonce(amount))
 
 function found(logs: readonly FoundLog[], call: FoundTransaction['call'] = null): FoundTransaction {
-  return { receipt: { transaction: HASH, block: 7n, succeeded: true, logs: [...logs] }, call }
+  return {
+    receipt: { transaction: HASH, block: 7n, succeeded: true, costWei: 0n, logs: [...logs] },
+    call,
+  }
 }
 
 function proxyCall(n: bigint) {

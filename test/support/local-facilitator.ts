@@ -7,13 +7,15 @@ import type { Facilitator } from '../../src/facilitator/facilitator.ts'
 import { createOpenLocal } from '../../src/facilitator/local/open-local.ts'
 import { openChains } from '../../src/networks/chains.ts'
 import { loadNetworkRegistry, type Network } from '../../src/networks/registry.ts'
-import type { GasBalanceRead } from '../../src/observe/events.ts'
+import type { GasBalanceRead, GasSpent } from '../../src/observe/events.ts'
 import { FACILITATOR_PRIVATE_KEY } from './accounts.ts'
 import type { Chain } from './chain.ts'
 
 export interface TestLocalFacilitator extends Facilitator {
   /** What its keys had left, as it was read. */
   readonly gas: GasBalanceRead[]
+  /** What they have paid for transactions whose block stays. */
+  readonly spent: GasSpent[]
   readonly errors: unknown[]
   readonly journal: string
 }
@@ -31,11 +33,13 @@ export async function startLocalFacilitator(
   const known = loadNetworkRegistry().find(`eip155:${chain.chainId}`)
   if (known === null) throw new Error(`No network has the chain id ${chain.chainId}.`)
   const gas: GasBalanceRead[] = []
+  const spent: GasSpent[] = []
   const errors: unknown[] = []
   const openLocal = createOpenLocal({
     chains: openChains(),
     observer: {
       gasBalanceRead: event => gas.push(event),
+      gasSpent: event => spent.push(event),
       errorReported: ({ error }) => errors.push(error),
     },
   })
@@ -50,7 +54,7 @@ export async function startLocalFacilitator(
   const facilitator = openLocal(whole, [{ ...known, rpc, finality }])
   return {
     ...facilitator,
-    ...{ gas, errors, journal: whole.journal },
+    ...{ gas, spent, errors, journal: whole.journal },
     async close() {
       await facilitator.close()
       await rm(folder, { recursive: true, force: true })

@@ -28,7 +28,7 @@ export interface DeskOptions {
   readonly network: Network
   readonly chains: Chains
   readonly senders: SharedSenders
-  readonly observer: Pick<GatewayObserver, 'gasBalanceRead'>
+  readonly observer: Pick<GatewayObserver, 'gasBalanceRead' | 'gasSpent'>
 }
 
 /** Everything that sends on one network: its nodes, and a sender for each key. */

@@ -12,7 +12,7 @@ export interface GasTankOptions {
   readonly network: NetworkId
   readonly address: string
   readonly chain: ChainAccess
-  readonly observer: Pick<GatewayObserver, 'gasBalanceRead'>
+  readonly observer: Pick<GatewayObserver, 'gasBalanceRead' | 'gasSpent'>
 }
 
 /** What one key has left to pay for gas. */
@@ -39,6 +39,12 @@ export class GasTank {
       `The local facilitator's key ${address} has too little left for gas on ${network}.`,
       { fix: `Send the chain's own coin to ${address}; payments wait meanwhile.` },
     )
+  }
+
+  /** @param wei What a transaction has cost whose block stays. */
+  spend(wei: bigint): void {
+    const { network, address, observer } = this.#options
+    observer.gasSpent({ network, address, wei })
   }
 
   async #read(wei: bigint): Promise<void> {

@@ -8,7 +8,7 @@ import type { SharedSenders } from './shared-senders.ts'
 
 export interface LocalParts {
   readonly chains: Chains
-  readonly observer: Pick<GatewayObserver, 'gasBalanceRead' | 'errorReported'>
+  readonly observer: Pick<GatewayObserver, 'gasBalanceRead' | 'gasSpent' | 'errorReported'>
 }
 
 /** Makes facilitators that settle on chain themselves. */

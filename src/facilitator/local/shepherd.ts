@@ -102,7 +102,10 @@ async function lookOnce(sender: KeySender, settings: SenderSettings): Promise<vo
       if (receipt !== null) outgoing.takeBack()
       open.push(outgoing)
     } else if (receipt === null) used.push(outgoing)
-    else if (receipt.block + BigInt(finality) <= latest) sender.forget(outgoing)
+    else if (receipt.block + BigInt(finality) <= latest) {
+      sender.forget(outgoing)
+      settings.tank.spend(receipt.costWei)
+    }
   }
   await Promise.all(used.slice(0, DRIVEN_MAX).map(outgoing => findReceipt(outgoing, sender, chain)))
   await Promise.all(open.slice(0, DRIVEN_MAX).map(outgoing => drive(outgoing, sender, settings)))

@@ -14,6 +14,7 @@ const openLocal = createOpenLocal({
   chains: openChains(),
   observer: {
     gasBalanceRead: () => {},
+    gasSpent: () => {},
     errorReported: ({ error }) => process.emitWarning(String(error)),
   },
 })
