@@ -75,13 +75,13 @@ export async function startFacilitatorService(
   opened.defer(() => recovery.close())
   let callers = createCallers(config.keys)
   const around = { facilitator, ledger, observer, recovery, callers: () => callers }
-  const server = await startServer(config, toParts(config, around))
-  opened.defer(() => server.drain(config.local.settleTimeoutMs + WRITES_MS))
   let draining = false
   const readiness = () => reportReadiness(ledger, draining)
   const admin =
     config.admin && (await startAdmin({ listen: config.admin, metrics: metrics.render, readiness }))
   opened.defer(() => admin?.close())
+  const server = await startServer(config, toParts(config, around))
+  opened.defer(() => server.drain(config.local.settleTimeoutMs + WRITES_MS))
   opened.defer(() => {
     draining = true
   })

@@ -37,8 +37,8 @@ const FACTORY_ABI = parseAbi([
 ])
 
 /**
- * What whoever verifies and settles must do, on a real chain. Run by the client of a remote service
- * and by the local facilitator.
+ * What whoever verifies and settles must do, on a real chain. Run by the client of a remote service,
+ * by the local facilitator and by the client of a served one.
  *
  * @param open Opens one that allows `WALLET_FACTORY` to be called.
  */
