@@ -33,6 +33,8 @@ export interface ChildGatewayOptions {
    * mode says.
    */
   readonly unprivileged?: boolean | undefined
+  /** Default: `start`. */
+  readonly verb?: 'start' | 'facilitator' | undefined
   /** None of its files may become longer. */
   readonly fileBytesMax?: number | undefined
   /** A program, with its parameters, that starts another one. */
@@ -45,7 +47,10 @@ export interface ChildGatewayOptions {
   readonly compileCache?: string | undefined
 }
 
-/** Runs `farebox start` in a process of its own, as operators do, until it listens or has ended. */
+/**
+ * Runs a gateway, or a facilitator, in a process of its own, as operators do, until it listens or
+ * has ended.
+ */
 export async function startChildGateway(
   configFile: string,
   options: ChildGatewayOptions = {},
@@ -55,7 +60,7 @@ export async function startChildGateway(
     ...(options.fileBytesMax === undefined ? [] : [PRLIMIT, `--fsize=${options.fileBytesMax}:`]),
     ...(options.through ?? []),
     ...[process.execPath, ...clockAhead(options.clockAheadMs ?? 0)],
-    ...[MAIN, 'start', '-c', configFile],
+    ...[MAIN, options.verb ?? 'start', '-c', configFile],
   ]
   const { compileCache } = options
   const cache = compileCache === undefined ? {} : { NODE_COMPILE_CACHE: compileCache }

@@ -62,7 +62,10 @@ describe('malformed bodies', () => {
   test('a payload of one version in a request of the other', async () => {
     const [v1, v2] = [await bodyV1(), await bodyV2()]
     const reason = 'wrong-shape'
-    const mixed = [{ ...v1, x402Version: 2 }, { ...v1, paymentPayload: v2.paymentPayload }]
+    const mixed = [
+      { ...v1, x402Version: 2 },
+      { ...v1, paymentPayload: v2.paymentPayload },
+    ]
     for (const body of mixed) expect(decode(body)).toEqual({ kind: 'malformed', reason })
   })
 })

@@ -1,0 +1,76 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createTestClient, http } from 'viem'
+import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { FACILITATOR_PRIVATE_KEY } from '../../support/accounts.ts'
+import { type Chain, startChain, viemChain } from '../../support/chain.ts'
+import { type ChildGateway, startChildGateway } from '../../support/child-gateway.ts'
+import { readRows } from '../../support/payments.ts'
+import { SHOP_KEY, servedYaml } from '../../support/served-facilitator.ts'
+import { createOffer, paymentOf } from '../../x402/payments.ts'
+
+let folder: string
+let chain: Chain
+const offer = createOffer({ amount: '1000' })
+const sender = privateKeyToAccount(FACILITATOR_PRIVATE_KEY)
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'farebox-served-'))
+  // Nothing is mined until a test says so.
+  chain = await startChain({ blockTimeSeconds: 3_600 })
+  await writeFile(join(folder, 'facilitator.yaml'), servedYaml(folder, chain.rpcUrl))
+})
+afterAll(async () => {
+  await chain.close()
+  await rm(folder, { recursive: true, force: true })
+})
+
+async function start(): Promise<ChildGateway> {
+  const child = await startChildGateway(join(folder, 'facilitator.yaml'), { verb: 'facilitator' })
+  if (child.kind === 'ended') throw new Error(child.stderr)
+  return child
+}
+
+const rows = () => readRows(join(folder, 'facilitator.db'))
+
+test('a facilitator killed in the middle of a settle makes the same transaction of it, and no other', async () => {
+  const control = createTestClient({
+    ...{ mode: 'anvil', chain: viemChain(chain.rpcUrl, chain.chainId) },
+    transport: http(chain.rpcUrl),
+  })
+  const payer = privateKeyToAccount(generatePrivateKey())
+  await chain.mint(payer.address, 5_000n)
+  const { requirements } = offer
+  const paymentPayload = await paymentOf(payer, offer)
+  const body = JSON.stringify({ x402Version: 2, paymentPayload, paymentRequirements: requirements })
+  const headers = { authorization: `Bearer ${SHOP_KEY}` }
+  const settle = (url: string) => fetch(`${url}/settle`, { method: 'POST', headers, body })
+  const sentCount = (blockTag: 'pending' | 'latest') =>
+    chain.publicClient.getTransactionCount({ address: sender.address, blockTag })
+
+  const first = await start()
+  const lost = settle(first.url).then(
+    () => 'answered',
+    () => 'lost',
+  )
+  await expect.poll(() => sentCount('pending'), { timeout: 15_000 }).toBe(1)
+  expect(rows()).toEqual([{ state: 'settling', route: 'shop', transaction_hash: null }])
+  await first.kill()
+  expect(await lost).toBe('lost')
+
+  const second = await start()
+  const answer = settle(second.url).then(response => response.json())
+  await control.mine({ blocks: 1 })
+  expect(await answer).toMatchObject({ success: true })
+  expect(await sentCount('latest')).toBe(1)
+  expect(await chain.balanceOf(payer.address)).toBe(4_000n)
+  expect(await second.stop()).toBe(0)
+
+  const third = await start()
+  await control.mine({ blocks: 3 })
+  expect(await (await settle(third.url)).json()).toEqual(await answer)
+  expect(await sentCount('pending')).toBe(1)
+  expect(await third.stop()).toBe(0)
+}, 60_000)
