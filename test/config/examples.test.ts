@@ -12,8 +12,8 @@ import { fileURLToPath } from 'node:url'
 import Ajv2020 from 'ajv/dist/2020.js'
 import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
-import { gatewayJsonSchema } from '../../src/config/json-schema.ts'
-import { loadConfig } from '../../src/config/load.ts'
+import { facilitatorJsonSchema, gatewayJsonSchema } from '../../src/config/json-schema.ts'
+import { loadConfig, loadFacilitatorServiceConfig } from '../../src/config/load.ts'
 import { formatProblem } from '../../src/config/problems.ts'
 import { coinbaseEd25519Key, payaiKey } from '../facilitator/api-keys.ts'
 import { PAY_TO, problemsOf } from './support.ts'
@@ -38,9 +38,9 @@ const keys = {
   ...{ MY_KEY_ID: payai.keyId, MY_KEY_SECRET: payai.keySecret },
 }
 
-const validate = new Ajv2020.Ajv2020({ strict: true, allowUnionTypes: true }).compile(
-  JSON.parse(gatewayJsonSchema()),
-)
+const compile = (schema: string) =>
+  new Ajv2020.Ajv2020({ strict: true, allowUnionTypes: true }).compile(JSON.parse(schema))
+const validate = compile(gatewayJsonSchema())
 
 describe.each(FILES)('%s', file => {
   it('loads', async () => {
@@ -55,10 +55,27 @@ describe.each(FILES)('%s', file => {
   })
 })
 
+describe('config/examples/facilitator/facilitator.yaml', () => {
+  const file = 'config/examples/facilitator/facilitator.yaml'
+
+  it('loads', async () => {
+    const env = { FACILITATOR_KEY: '11'.repeat(32), BASE_RPC_KEY: 'k-3', GUEST_KEY: 'g'.repeat(20) }
+    const result = await loadFacilitatorServiceConfig(copyToTemporary(file), { env })
+    expect(result.kind === 'invalid' ? result.problems.map(formatProblem) : []).toEqual([])
+  })
+
+  it('fits the published schema, as an editor sees it', () => {
+    const validateFacilitator = compile(facilitatorJsonSchema())
+    validateFacilitator(parse(readFileSync(join(ROOT, file), 'utf8')))
+    expect(validateFacilitator.errors).toBeNull()
+  })
+})
+
 describe('the published schema', () => {
   it('is what the code says: run `npm run generate` when this fails', () => {
-    const published = readFileSync(join(ROOT, 'config/gateway.schema.json'), 'utf8')
-    expect(published === gatewayJsonSchema()).toBe(true)
+    const published = (name: string): string => readFileSync(join(ROOT, 'config', name), 'utf8')
+    expect(published('gateway.schema.json') === gatewayJsonSchema()).toBe(true)
+    expect(published('facilitator.schema.json') === facilitatorJsonSchema()).toBe(true)
   })
 
   it.each([
@@ -73,6 +90,7 @@ describe('the published schema', () => {
 
   it('documents every key', () => {
     expect(undocumented(JSON.parse(gatewayJsonSchema()), '')).toEqual([])
+    expect(undocumented(JSON.parse(facilitatorJsonSchema()), '')).toEqual([])
   })
 })
 

@@ -1,6 +1,6 @@
 import { loadFacilitatorPresets } from '../../src/config/facilitator-presets.ts'
 import type { GatewayConfig } from '../../src/config/gateway-config.ts'
-import { readConfig } from '../../src/config/load.ts'
+import { readConfig, readFacilitatorServiceConfig } from '../../src/config/load.ts'
 import { formatProblem, type Problem } from '../../src/config/problems.ts'
 import { loadNetworkRegistry } from '../../src/networks/registry.ts'
 
@@ -19,6 +19,12 @@ upstreams: {api: "http://localhost:3000"}
 
 export function read(text: string, env: Record<string, string> = {}, directory = '/etc/farebox') {
   return readConfig(text, { file: 'gateway.yaml', env, networks, presets, directory })
+}
+
+/** The file of `farebox facilitator`. */
+export function readService(text: string, env: Record<string, string> = {}) {
+  const place = { file: 'facilitator.yaml', directory: '/etc/farebox' }
+  return readFacilitatorServiceConfig(text, { ...place, env, networks, presets })
 }
 
 export function accepted(text: string, env: Record<string, string> = {}): GatewayConfig {

@@ -4,6 +4,7 @@ import {
   ClientGoneError,
   FacilitatorUnavailableError,
   RequestBodyTooLargeError,
+  SettlementUnknownError,
   StoreUnavailableError,
 } from '../../errors.ts'
 import { problemReply } from '../../flow/answers.ts'
@@ -169,6 +170,7 @@ function failure(error: unknown, visit: Visit, parts: ServiceParts): Reply {
     const { retryAfterSeconds } = error
     return problemReply('facilitator_unavailable', { retryAfterSeconds })
   }
+  if (error instanceof SettlementUnknownError) return problemReply('settlement_pending')
   const { requestId } = visit.exchange
   parts.observer.errorReported({ error, requestId })
   const isStore = error instanceof StoreUnavailableError

@@ -7,7 +7,7 @@ import {
   type Settlement,
 } from '../../core/payment.ts'
 import { type Clock, unixMs } from '../../core/time.ts'
-import { FacilitatorUnavailableError } from '../../errors.ts'
+import { FacilitatorUnavailableError, SettlementUnknownError } from '../../errors.ts'
 import type { ClaimId, ClaimRequest, Ledger } from '../../ledger/ledger.ts'
 import type { GatewayObserver } from '../../observe/events.ts'
 import { readSettlement } from '../../x402/settle-outcome.ts'
@@ -30,8 +30,8 @@ export interface Settlements {
    * The same payment asked again, at the same time or after a crash, by whomever, comes to the same
    * transaction.
    *
-   * Rejects with `FacilitatorUnavailableError` or `StoreUnavailableError` when nothing was sent for
-   * this request.
+   * Rejects with `FacilitatorUnavailableError` or `StoreUnavailableError` when nothing was sent, and
+   * with `SettlementUnknownError` when an earlier settle may have been and nobody can tell.
    *
    * @param caller Name of the key that asks.
    */
@@ -87,7 +87,15 @@ async function settleOnce(
     case 'in-progress':
     case 'settlement-pending': {
       // A process before this one may have sent it: the facilitator sends none beside that.
-      const answer = await settleOnChain(payment, parts)
+      const answer = await settleOnChain(payment, parts).catch((cause: unknown) => {
+        throw new SettlementUnknownError(
+          'A settle that was asked before cannot be looked up now.',
+          {
+            fix: 'Nothing to do: it is found out once a node answers.',
+            cause,
+          },
+        )
+      })
       leftOpen()
       const settlement = readSettlement(answer, payment)
       return settlement.kind === 'settled' ? settledAnswer(settlement.receipt) : answer

@@ -73,4 +73,4 @@ test('a facilitator killed in the middle of a settle makes the same transaction 
   expect(await (await settle(third.url)).json()).toEqual(await answer)
   expect(await sentCount('pending')).toBe(1)
   expect(await third.stop()).toBe(0)
-}, 60_000)
+}, 120_000)
