@@ -48,8 +48,9 @@ export const receiptAnswer = z
     transactionHash: hash,
     blockNumber: quantity,
     status: quantity,
-    gasUsed: quantity,
-    // In wei per unit; some older nodes leave it out.
+    // What a transaction cost proves nothing of a payment, so a node may leave both out. The price
+    // is in wei per unit.
+    gasUsed: quantity.nullish(),
     effectiveGasPrice: quantity.nullish(),
     logs: z.array(log).max(10_000),
   })
@@ -57,7 +58,7 @@ export const receiptAnswer = z
     transaction: receipt.transactionHash,
     block: receipt.blockNumber,
     succeeded: receipt.status === 1n,
-    costWei: receipt.gasUsed * (receipt.effectiveGasPrice ?? 0n),
+    costWei: (receipt.gasUsed ?? 0n) * (receipt.effectiveGasPrice ?? 0n),
     logs: receipt.logs.toSorted((one, other) => Number(one.logIndex - other.logIndex)),
   }))
   .nullable()

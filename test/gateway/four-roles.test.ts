@@ -54,5 +54,5 @@ test('an official buyer pays a gateway of ours through a facilitator of ours', a
   expect(facilitator.rows()).toEqual([
     { state: 'settled', route: 'shop', transaction_hash: transaction },
   ])
-  expect(gateway.states()).toEqual(['delivered'])
+  await expect.poll(() => gateway.states()).toEqual(['delivered'])
 })

@@ -30,8 +30,8 @@ export interface Settlements {
    * The same payment asked again, at the same time or after a crash, by whomever, comes to the same
    * transaction.
    *
-   * Rejects with `FacilitatorUnavailableError` or `StoreUnavailableError` when nothing was sent, and
-   * with `SettlementUnknownError` when an earlier settle may have been and nobody can tell.
+   * Rejects with `FacilitatorUnavailableError` or `StoreUnavailableError` when nothing was sent,
+   * and with `SettlementUnknownError` when an earlier settle may have been and nobody can tell.
    *
    * @param caller Name of the key that asks.
    */

@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createTestClient, http } from 'viem'
+import { createTestClient, http, type LocalAccount } from 'viem'
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { FACILITATOR_PRIVATE_KEY } from '../../support/accounts.ts'
@@ -35,6 +35,17 @@ async function start(): Promise<ChildGateway> {
 
 const rows = () => readRows(join(folder, 'facilitator.db'))
 
+const headers = { authorization: `Bearer ${SHOP_KEY}` }
+const settle = (url: string, body: string) =>
+  fetch(`${url}/settle`, { method: 'POST', headers, body })
+
+async function newBody(payer: LocalAccount): Promise<string> {
+  const paymentPayload = await paymentOf(payer, offer)
+  return JSON.stringify({
+    ...{ x402Version: 2, paymentPayload, paymentRequirements: offer.requirements },
+  })
+}
+
 test('a facilitator killed in the middle of a settle makes the same transaction of it, and no other', async () => {
   const control = createTestClient({
     ...{ mode: 'anvil', chain: viemChain(chain.rpcUrl, chain.chainId) },
@@ -42,16 +53,12 @@ test('a facilitator killed in the middle of a settle makes the same transaction 
   })
   const payer = privateKeyToAccount(generatePrivateKey())
   await chain.mint(payer.address, 5_000n)
-  const { requirements } = offer
-  const paymentPayload = await paymentOf(payer, offer)
-  const body = JSON.stringify({ x402Version: 2, paymentPayload, paymentRequirements: requirements })
-  const headers = { authorization: `Bearer ${SHOP_KEY}` }
-  const settle = (url: string) => fetch(`${url}/settle`, { method: 'POST', headers, body })
+  const body = await newBody(payer)
   const sentCount = (blockTag: 'pending' | 'latest') =>
     chain.publicClient.getTransactionCount({ address: sender.address, blockTag })
 
   const first = await start()
-  const lost = settle(first.url).then(
+  const lost = settle(first.url, body).then(
     () => 'answered',
     () => 'lost',
   )
@@ -61,16 +68,21 @@ test('a facilitator killed in the middle of a settle makes the same transaction 
   expect(await lost).toBe('lost')
 
   const second = await start()
-  const answer = settle(second.url).then(response => response.json())
+  const answer = settle(second.url, body).then(response => response.json())
   await control.mine({ blocks: 1 })
   expect(await answer).toMatchObject({ success: true })
   expect(await sentCount('latest')).toBe(1)
   expect(await chain.balanceOf(payer.address)).toBe(4_000n)
-  expect(await second.stop()).toBe(0)
-
-  const third = await start()
   await control.mine({ blocks: 3 })
-  expect(await (await settle(third.url)).json()).toEqual(await answer)
+  expect(await (await settle(second.url, body)).json()).toEqual(await answer)
   expect(await sentCount('pending')).toBe(1)
-  expect(await third.stop()).toBe(0)
+
+  // SIGTERM waits for what is under way.
+  const late = settle(second.url, await newBody(payer)).then(response => response.json())
+  await expect.poll(() => sentCount('pending'), { timeout: 15_000 }).toBe(2)
+  const stopped = second.stop()
+  await expect.poll(() => fetch(`${second.url}/supported`).catch(() => 'closed')).toBe('closed')
+  await control.mine({ blocks: 1 })
+  expect(await late).toMatchObject({ success: true })
+  expect(await stopped).toBe(0)
 }, 120_000)
