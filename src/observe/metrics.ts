@@ -9,12 +9,7 @@ import {
 import { formatAmount } from '../core/amount.ts'
 import { FareboxError } from '../errors.ts'
 import type { ClaimState } from '../ledger/ledger.ts'
-import type {
-  ErrorReported,
-  GatewayObserver,
-  PaymentSeen,
-  RequestFinished,
-} from './events.ts'
+import type { ErrorReported, GatewayObserver, PaymentSeen, RequestFinished } from './events.ts'
 import {
   type FacilitatorSeen,
   registerConditions,
