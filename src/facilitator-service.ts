@@ -176,7 +176,10 @@ function startServer(
   parts: ServiceParts,
 ): Promise<HttpServer> {
   const clientAddress = createClientAddressReader([])
-  const settings = { publicUrl: null, bodyBytesMax: REQUEST_BYTES_MAX, clientAddress }
+  // Callers are known by their keys, whatever name they found the service by.
+  const allowsHost = (): boolean => true
+  const bodyBytesMax = REQUEST_BYTES_MAX
+  const settings = { publicUrl: null, bodyBytesMax, allowsHost, clientAddress }
   return startHttpServer({
     ...{ listen, limits: LIMITS },
     settings: () => settings,

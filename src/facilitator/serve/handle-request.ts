@@ -79,6 +79,7 @@ export async function handleFacilitatorRequest(
 
 async function answer(visit: Visit, parts: ServiceParts): Promise<Reply> {
   const { exchange } = visit
+  if (exchange.flaw !== null) return problemReply(exchange.flaw.code, exchange.flaw)
   if (exchange.host === null) return problemReply('malformed_request')
   const found = OPERATIONS.get(exchange.rawTarget.split('?', 1)[0] ?? '')
   if (found === undefined) return problemReply('no_such_route')
