@@ -1,6 +1,6 @@
 import { GATEWAY_WALLET_VALIDITY_SECONDS } from '../core/gateway-wallet.ts'
-import { type EvmAsset, isSold, type SoldNetwork } from '../networks/registry.ts'
-import { readEvmAddress } from './check-address.ts'
+import { type EvmAsset, isSold, type SolanaAsset, type SoldNetwork } from '../networks/registry.ts'
+import { readEvmAddress, readSolanaReceiver } from './check-address.ts'
 import type { CheckContext } from './check-context.ts'
 import type { Path } from './problems.ts'
 import type { Settings } from './schema.ts'
@@ -10,8 +10,8 @@ import { suggestName } from './suggest.ts'
 /** One entry of `accepts` with its names looked up: an offer that lacks only its price. */
 export interface AcceptedAsset {
   readonly network: SoldNetwork
-  readonly asset: EvmAsset
-  /** With its checksum; empty when it is missing or wrong, which was reported. */
+  readonly asset: EvmAsset | SolanaAsset
+  /** An EVM address with its checksum; empty when it is missing or wrong, which was reported. */
   readonly payTo: string
   readonly maxTimeoutMs: number
   /** True where callers pay from a balance in Circle's GatewayWallet. */
@@ -20,9 +20,20 @@ export interface AcceptedAsset {
   readonly path: Path
 }
 
+type SoldFamily = SoldNetwork['family']
+
+/** Who is paid where an entry names nobody. */
+export type Receivers = Readonly<Record<SoldFamily, Receiver>>
+
+type Receiver =
+  | { readonly kind: 'address'; readonly address: string }
+  /** Nobody is named. */
+  | { readonly kind: 'none' }
+  /** It was reported. */
+  | { readonly kind: 'wrong' }
+
 interface AcceptScope {
-  /** Who is paid where an entry names nobody; null when that is missing or wrong. */
-  readonly payTo: string | null
+  readonly payTo: Receivers
   readonly context: CheckContext
 }
 
@@ -58,7 +69,7 @@ function checkAccept(setting: AcceptSetting, path: Path, scope: AcceptScope): Ac
   const fromGatewayWallet = setting.via === 'circle-gateway'
   const symbol = setting.asset ?? (fromGatewayWallet ? 'USDC' : undefined)
   const asset = network && findAsset(symbol, network, { path, context })
-  const receiver = findReceiver(setting, path, scope)
+  const receiver = network && findReceiver(setting, network, { ...scope, path })
   if (fromGatewayWallet) checkGatewayWallet({ network, asset }, path, context)
   const maxTimeoutMs = fromGatewayWallet
     ? GATEWAY_WALLET_VALIDITY_SECONDS * 1000
@@ -114,7 +125,7 @@ function findAsset(
   spelling: string | undefined,
   network: SoldNetwork,
   { path, context }: { readonly path: Path; readonly context: CheckContext },
-): EvmAsset | null {
+): EvmAsset | SolanaAsset | null {
   const [first] = network.assets
   if (first === undefined) {
     const message = `${network.name} has no token that farebox knows for sure`
@@ -123,9 +134,12 @@ function findAsset(
     return null
   }
   if (spelling === undefined) return first
-  const asset = network.assets.find(
+  const assets: readonly (EvmAsset | SolanaAsset)[] = network.assets
+  const asset = assets.find(
     ({ symbol, address }) =>
-      symbol === spelling || address.toLowerCase() === spelling.toLowerCase(),
+      symbol === spelling ||
+      address === spelling ||
+      (network.family === 'evm' && address.toLowerCase() === spelling.toLowerCase()),
   )
   if (asset !== undefined) return asset
   const symbols = network.assets.map(({ symbol }) => symbol)
@@ -135,12 +149,25 @@ function findAsset(
   return null
 }
 
-function findReceiver(setting: AcceptSetting, path: Path, scope: AcceptScope): string | null {
-  const { payTo, context } = scope
-  if (setting.payTo !== undefined) return checkAddress(setting.payTo, [...path, 'payTo'], context)
-  const isWritten = context.isWritten(['payTo']) || context.isWritten([...path, 'payTo'])
-  if (payTo === null && !isWritten) reportNoReceiver(context)
-  return payTo
+function findReceiver(
+  setting: AcceptSetting,
+  { family, name }: SoldNetwork,
+  { payTo, path, context }: AcceptScope & { readonly path: Path },
+): string | null {
+  if (setting.payTo !== undefined) {
+    const own = checkAddress(setting.payTo, family, { path: [...path, 'payTo'], context })
+    return own.kind === 'address' ? own.address : null
+  }
+  const receiver = payTo[family]
+  if (receiver.kind === 'address') return receiver.address
+  if (receiver.kind === 'wrong' || context.isWritten([...path, 'payTo'])) return null
+  if (!context.isWritten(['payTo'])) reportNoReceiver(context)
+  else {
+    const message = `names nobody who is paid on ${name}`
+    const cure = `Write payTo: {${family}: …} beside the others.`
+    context.report(['payTo'], { message, cure })
+  }
+  return null
 }
 
 export function reportNoReceiver(context: CheckContext): void {
@@ -148,17 +175,31 @@ export function reportNoReceiver(context: CheckContext): void {
   context.report(['payTo'], { message: 'there is no payTo: nobody would be paid', cure })
 }
 
-/** The address that is paid where an entry names none; null when there is none to use. */
-export function checkReceiver(settings: Settings, context: CheckContext): string | null {
-  const { payTo } = settings
-  if (payTo === undefined) return null
-  if (typeof payTo === 'string') return checkAddress(payTo, ['payTo'], context)
-  return checkAddress(payTo.evm, ['payTo', 'evm'], context)
+const NOBODY = { kind: 'none' } as const
+
+/** The addresses that are paid where an entry names none, by kind of network. */
+export function checkReceivers({ payTo = {} }: Settings, context: CheckContext): Receivers {
+  if (typeof payTo === 'string') {
+    const family = readSolanaReceiver(payTo).kind === 'address' ? 'solana' : 'evm'
+    const receiver = checkAddress(payTo, family, { path: ['payTo'], context })
+    return { evm: NOBODY, solana: NOBODY, [family]: receiver }
+  }
+  const read = (family: SoldFamily): Receiver => {
+    const path = ['payTo', family]
+    const written = payTo[family]
+    if (written !== undefined) return checkAddress(written, family, { path, context })
+    return context.isWritten(path) ? { kind: 'wrong' } : NOBODY
+  }
+  return { evm: read('evm'), solana: read('solana') }
 }
 
-function checkAddress(text: string, path: Path, context: CheckContext): string | null {
-  const read = readEvmAddress(text)
-  if (read.kind === 'address') return read.address
+function checkAddress(
+  text: string,
+  family: SoldFamily,
+  { path, context }: { readonly path: Path; readonly context: CheckContext },
+): Receiver {
+  const read = family === 'solana' ? readSolanaReceiver(text) : readEvmAddress(text)
+  if (read.kind === 'address') return read
   context.report(path, read)
-  return null
+  return { kind: 'wrong' }
 }

@@ -1,4 +1,5 @@
 import { checksumAddress } from '../x402/address.ts'
+import { readSolanaAddress } from '../x402/solana-address.ts'
 import type { Finding } from './problems.ts'
 
 export type ReadAddress =
@@ -22,6 +23,16 @@ export function readEvmAddress(text: string): ReadAddress {
   const hasChecksum = digits !== digits.toLowerCase() && digits !== digits.toUpperCase()
   if (!hasChecksum || address === text) return { kind: 'address', address }
   return refused('has a wrong checksum: at least one character is not as it was', COPY_AGAIN)
+}
+
+/** Reads a Solana address. It has no checksum: only its length can be held to anything. */
+export function readSolanaReceiver(text: string): ReadAddress {
+  const bytes = readSolanaAddress(text)
+  if (bytes === null) {
+    return refused('is not a Solana address', 'Write the 32 to 44 base58 characters of a wallet.')
+  }
+  if (bytes.some(byte => byte !== 0)) return { kind: 'address', address: text }
+  return refused('is the address of the system program, which nobody owns', COPY_AGAIN)
 }
 
 function explainLength(length: number): string {

@@ -85,6 +85,19 @@ function checkSettlesFirst(
   context.report([...path, 'settle'], { message, cure })
 }
 
+/**
+ * A blockhash is good for 150 blocks (Solana, MAX_PROCESSING_AGE) of 0.4 s, whatever `maxTimeout`
+ * says, and some of them are over when the payment comes.
+ */
+const SOLANA_LIFETIME_MS = 60_000
+
+function reportTooSlowForSolana({ path, context }: Place): void {
+  const spent = formatDuration(SOLANA_LIFETIME_MS - SETTLE_MARGIN_MS)
+  const message = 'payments on Solana expire before this and 16s to settle have passed'
+  const cure = `Give it at most ${spent}, or write settle: before-upstream.`
+  context.report([...path, 'timeout'], { message, cure })
+}
+
 /** A payment must outlive the upstream's answer, or it expires before it can be settled. */
 function checkTimeout(
   accepted: AcceptedAsset,
@@ -92,6 +105,8 @@ function checkTimeout(
   { path, context }: Place,
 ): void {
   const needed = route.timeout + SETTLE_MARGIN_MS
+  const isOnSolana = accepted.network.family === 'solana' && route.settle === 'on-response'
+  if (isOnSolana && needed > SOLANA_LIFETIME_MS) reportTooSlowForSolana({ path, context })
   if (accepted.maxTimeoutMs >= needed) return
   const seconds = Math.ceil(needed / 1000)
   const spent = `the time-out of ${formatDuration(route.timeout)} and 16s to settle`
@@ -104,7 +119,7 @@ function checkTimeout(
 }
 
 function createOffer(accepted: AcceptedAsset, amount: Offer['amount']): Offer {
-  const { network, asset, payTo, maxTimeoutMs, fromGatewayWallet } = accepted
+  const { network, asset, payTo, maxTimeoutMs } = accepted
   return {
     requirements: {
       scheme: 'exact',
@@ -124,11 +139,16 @@ function createOffer(accepted: AcceptedAsset, amount: Offer['amount']): Offer {
   }
 }
 
-/** The facilitator names the contract of Circle's wallet. */
+/**
+ * The facilitator names the contract of Circle's wallet. Solana needs nothing but the fee payer,
+ * which whoever settles puts in.
+ */
 function extraOf({ asset, fromGatewayWallet }: AcceptedAsset): Offer['requirements']['extra'] {
   if (fromGatewayWallet) return { ...GATEWAY_WALLET }
+  if (!('eip712' in asset)) return {}
+  const { eip712, transferMethod } = asset
   // The method is named only where it is not the one that every client expects.
-  return asset.transferMethod === 'permit2'
-    ? { ...asset.eip712, assetTransferMethod: 'permit2' }
-    : { ...asset.eip712 }
+  return transferMethod === 'permit2'
+    ? { ...eip712, assetTransferMethod: 'permit2' }
+    : { ...eip712 }
 }

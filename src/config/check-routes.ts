@@ -1,6 +1,6 @@
 import { parseRouteKey } from '../routing/pattern.ts'
 import { findRouteConflicts } from '../routing/route-conflicts.ts'
-import { type AcceptedAsset, checkAccepts } from './check-accepts.ts'
+import { type AcceptedAsset, checkAccepts, type Receivers } from './check-accepts.ts'
 import type { CheckContext } from './check-context.ts'
 import { checkPrice } from './check-prices.ts'
 import { checkOrigins } from './check-server.ts'
@@ -14,7 +14,7 @@ import { suggestName } from './suggest.ts'
 export interface RouteDefaults {
   /** Null: the file has no `accepts`. */
   readonly accepted: readonly AcceptedAsset[] | null
-  readonly payTo: string | null
+  readonly payTo: Receivers
   readonly cors: RouteConfig['cors']
   readonly paymentIdentifier: Settings['paymentIdentifier']
 }

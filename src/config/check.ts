@@ -1,4 +1,4 @@
-import { checkAccepts, checkReceiver, reportNoReceiver } from './check-accepts.ts'
+import { checkAccepts, checkReceivers, reportNoReceiver } from './check-accepts.ts'
 import { type CheckContext, createCheckContext, type KnownThings } from './check-context.ts'
 import { checkFacilitatorLimits } from './check-facilitator-limits.ts'
 import { addLocalRpc, localEntries } from './check-local.ts'
@@ -33,7 +33,7 @@ export function checkSettings(
   const { context: bare, findings, notes } = createCheckContext(known, trees.document, trees.pruned)
   const networks = addLocalRpc(checkNetworks(settings, bare), localEntries(settings), bare)
   const context: CheckContext = { ...bare, networks }
-  const payTo = checkReceiver(settings, context)
+  const payTo = checkReceivers(settings, context)
   const accepted =
     settings.accepts === undefined && !context.isWritten(['accepts'])
       ? null

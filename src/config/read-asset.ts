@@ -1,4 +1,5 @@
 import type { Asset, EvmAsset, NetworkFamily, SolanaAsset } from '../networks/registry.ts'
+import { TOKEN_2022_PROGRAM, TOKEN_PROGRAM } from '../x402/solana-address.ts'
 import { readEvmAddress } from './check-address.ts'
 import type { Finding, Path } from './problems.ts'
 import type { AssetSetting } from './schema-networks.ts'
@@ -32,15 +33,16 @@ export function readEvmAsset(setting: AssetSetting, { path, report }: AssetScope
 /** Of no use where a finding was reported. */
 export function readSolanaAsset(setting: AssetSetting, scope: AssetScope): SolanaAsset {
   const { path, report } = scope
-  const { program } = setting
-  if (program === undefined) {
-    const cure =
-      'Add program: and the address of Token or Token-2022, as config/networks.yaml has it.'
+  const { program = '' } = setting
+  const cure =
+    'Add program: and the address of Token or Token-2022, as config/networks.yaml has it.'
+  if (setting.program === undefined) {
     report(path, { message: 'lacks program, the token program of a Solana mint', cure })
-  } else {
-    checkAddress(program, 'solana', { path: [...path, 'program'], report })
+  } else if (program !== TOKEN_PROGRAM && program !== TOKEN_2022_PROGRAM) {
+    report([...path, 'program'], { message: 'is neither Token nor Token-2022', cure })
   }
-  return { ...readOtherAsset(setting, 'solana', scope), program: program ?? '' }
+  const transferMethod = program === TOKEN_2022_PROGRAM ? 'spl-token-2022' : 'spl-token'
+  return { ...readOtherAsset(setting, 'solana', scope), program, transferMethod }
 }
 
 /** Of no use where a finding was reported. */

@@ -127,7 +127,10 @@ export const gatewaySchema = z
       .union([
         text(128),
         z.strictObject({
-          evm: text(128).meta({ description: 'The address that is paid on EVM networks.' }),
+          evm: text(128)
+            .optional()
+            .meta({ description: 'The address that is paid on EVM networks.' }),
+          solana: text(128).optional().meta({ description: 'The wallet that is paid on Solana.' }),
         }),
       ])
       .optional()

@@ -11,11 +11,16 @@ import type { AtomicAmount } from './amount.ts'
 /** CAIP-2 chain id, like "eip155:8453". */
 export type NetworkId = `${string}:${string}`
 
-/** How a token moves by signature, on its chain. */
+/** How a token moves by signature, on its EVM chain. */
 export type AssetTransferMethod = 'eip3009' | 'permit2'
 
-/** How an offer is paid: as its token moves, or from a balance in Circle's GatewayWallet. */
-export type PaymentMethod = AssetTransferMethod | 'gateway-wallet'
+/** The program that moves a token on Solana: Token or Token-2022. */
+export type SplTransferMethod = 'spl-token' | 'spl-token-2022'
+
+/** How an EVM offer is paid: as its token moves, or from a balance in Circle's GatewayWallet. */
+export type EvmPaymentMethod = AssetTransferMethod | 'gateway-wallet'
+
+export type PaymentMethod = EvmPaymentMethod | SplTransferMethod
 
 /** One entry of `accepts` as x402 v2 writes it (x402 specification v2, PaymentRequirements). */
 export interface PaymentRequirements {

@@ -20,8 +20,12 @@ export type ChainJudgement =
  *
  * @param validBefore Unix seconds after which the chain refuses the payment.
  */
-export function judgeChain({ latest, final, use }: ChainView, validBefore: number): ChainJudgement {
+export function judgeChain(
+  { latest, final, use, stillValid = false }: ChainView,
+  validBefore: number,
+): ChainJudgement {
   if (use === null) {
+    if (stillValid) return { kind: 'open', reason: 'unused' }
     // EIP-3009 refuses at this very second, Permit2 after it.
     if (final.timestamp > validBefore) return { kind: 'released', reason: 'expired_unused' }
     return { kind: 'open', reason: latest.timestamp < validBefore ? 'unused' : 'not_final' }

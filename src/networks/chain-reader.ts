@@ -1,15 +1,18 @@
 import type { UnixMs } from '../core/time.ts'
 import { FareboxError } from '../errors.ts'
 
-/** What names a signed transfer on an EVM chain. Addresses in any spelling. */
+/** What names a signed transfer on its chain. EVM addresses in any spelling. */
 export interface SignedTransferOnChain {
-  readonly method: 'eip3009' | 'permit2'
+  readonly method: 'eip3009' | 'permit2' | 'solana'
   readonly token: string
   readonly payer: string
   readonly payTo: string
   /** Atomic units. */
   readonly amount: bigint
-  /** EIP-3009: 32 bytes in hexadecimal. Permit2: decimal digits. */
+  /**
+   * EIP-3009: 32 bytes in hexadecimal. Permit2: decimal digits. Solana: the transaction in base64,
+   * whose message happens once.
+   */
   readonly nonce: string
   /** Unix seconds after which the chain refuses it. */
   readonly validBefore: number
@@ -45,6 +48,8 @@ export interface ChainView {
   readonly final: ChainBlock
   /** Null: not used as of `latest`, which says so of every block before it. */
   readonly use: NonceUse | null
+  /** The chain still takes it, whatever the time: on Solana blocks, not seconds, end a message. */
+  readonly stillValid?: boolean
 }
 
 /** How long a look may spend on one node before it turns to the next. */

@@ -44,10 +44,12 @@ export function openChains(): Chains {
 function lazily(network: Network, poolOf: Chains['pool']): ChainReader {
   let made: Promise<ChainReader> | null = null
   const make = async (): Promise<ChainReader> => {
-    const [{ createEvmChain }, pool] = await Promise.all([
-      import('./evm-chain.ts'),
-      poolOf(network),
-    ])
+    const pool = await poolOf(network)
+    if (network.family === 'solana') {
+      const { createSolanaChain } = await import('./solana-chain.ts')
+      return createSolanaChain(network, { pool })
+    }
+    const { createEvmChain } = await import('./evm-chain.ts')
     return createEvmChain(network, { pool })
   }
   return {

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { readNetwork } from '../config/read-network.ts'
 import { networkSetting } from '../config/schema-networks.ts'
-import type { AssetTransferMethod, NetworkId } from '../core/payment.ts'
+import type { AssetTransferMethod, NetworkId, SplTransferMethod } from '../core/payment.ts'
 import { DataFileError, readDataFile } from './data-file.ts'
 
 /** A token that can be paid with. */
@@ -22,8 +22,9 @@ export interface EvmAsset extends Asset {
 }
 
 export interface SolanaAsset extends Asset {
-  /** The token program that the mint belongs to. */
+  /** The token program that the mint belongs to: Token or Token-2022. */
   readonly program: string
+  readonly transferMethod: SplTransferMethod
 }
 
 interface NetworkFacts {
@@ -66,11 +67,11 @@ export interface OtherNetwork extends NetworkFacts {
 export type NetworkFamily = Network['family']
 
 /** A network whose payments farebox can check itself before anybody is asked to settle them. */
-export type SoldNetwork = EvmNetwork
+export type SoldNetwork = EvmNetwork | SolanaNetwork
 
 /** Of the others, farebox has the facts and no code that could refuse a bad payment. */
 export function isSold(network: Network): network is SoldNetwork {
-  return network.family === 'evm'
+  return network.family === 'evm' || network.family === 'solana'
 }
 
 /** Every network that farebox knows. */

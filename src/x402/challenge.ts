@@ -37,6 +37,8 @@ const V1_CLIENT_NETWORKS = new Set([
   'sei',
   'sei-testnet',
   'skale-base-sepolia',
+  'solana',
+  'solana-devnet',
   'story',
 ])
 

@@ -1,47 +1,13 @@
-import { atomicAmount } from '../core/amount.ts'
 import { isGatewayWallet } from '../core/gateway-wallet.ts'
-import { type Offer, type Payment, paymentKey } from '../core/payment.ts'
-import { checksumAddress } from './address.ts'
+import type { Offer, Payment } from '../core/payment.ts'
+import type { Circumstances, FamilyChecks, LocalCheck, RefusalReason } from './check-outcome.ts'
 import type { PresentedPayment } from './decode-payment.ts'
-import { recoverSigner } from './eip712.ts'
-import { eip3009, gatewayWallet } from './eip3009.ts'
-import { permit2 } from './permit2.ts'
-import type { SignedTransfer, TransferMethod } from './signed-transfer.ts'
-import { evmAddress } from './wire.ts'
+import { evmChecks } from './evm-checks.ts'
+import { solanaChecks } from './solana-checks.ts'
 
-/** Why a payment is refused without asking anybody (x402 specification v2, "Error codes"). */
-export type RefusalReason =
-  | 'invalid_network'
-  | 'unsupported_scheme'
-  | 'invalid_payment_requirements'
-  | 'invalid_payload'
-  | 'invalid_exact_evm_payload_recipient_mismatch'
-  | 'invalid_exact_evm_payload_authorization_value'
-  | 'invalid_exact_evm_payload_authorization_valid_after'
-  | 'invalid_exact_evm_payload_authorization_valid_before'
-
-export type LocalCheck =
-  | { readonly kind: 'passed'; readonly payment: Payment }
-  | { readonly kind: 'refused'; readonly reason: RefusalReason }
-  /**
-   * Refused as well, unless the ledger knows it: it may have been taken in time and at the price of
-   * then, and its settlement be pending or its response still owed.
-   */
-  | { readonly kind: 'stale'; readonly reason: RefusalReason; readonly payment: Payment }
-
-interface Circumstances {
-  /** Ours, not what the client says: it goes to facilitators, who index it. */
-  readonly resourceUrl: string
-  /** Unix seconds. */
-  readonly nowSeconds: number
-  /** How long the payment must still be good for: the upstream's time-out, and a settlement. */
-  readonly headroomSeconds: number
-}
-
-const TRANSFER_METHODS: Record<Offer['transferMethod'], TransferMethod> = {
-  eip3009,
-  permit2,
-  'gateway-wallet': gatewayWallet,
+/** The one place that tells kinds of networks apart. */
+function checksOf(network: string): FamilyChecks {
+  return network.startsWith('solana:') ? solanaChecks : evmChecks
 }
 
 /**
@@ -86,10 +52,11 @@ function findOffers(
   const ofScheme = onNetwork.filter(offer => offer.requirements.scheme === scheme)
   if (ofScheme.length === 0) return 'unsupported_scheme'
   if (accepted === null) return ofScheme
+  const { isSame } = checksOf(network)
   const exact = ofScheme.filter(
     ({ requirements }) =>
-      requirements.asset.toLowerCase() === accepted.asset.toLowerCase() &&
-      requirements.payTo.toLowerCase() === accepted.payTo.toLowerCase() &&
+      isSame(requirements.asset, accepted.asset) &&
+      isSame(requirements.payTo, accepted.payTo) &&
       requirements.amount === accepted.amount &&
       isGatewayWallet(requirements.extra) === isGatewayWallet(accepted.extra),
   )
@@ -101,11 +68,11 @@ function checkAgainst(
   offer: Offer,
   circumstances: Circumstances,
 ): LocalCheck {
-  const transfer = TRANSFER_METHODS[offer.transferMethod].read(presented.payload, offer)
-  if (transfer === null) return refused('invalid_payload', null)
-  const reason = refute(transfer, offer, circumstances)
-  const payment = toPayment(presented, { offer, transfer, circumstances })
-  return reason === null ? { kind: 'passed', payment } : refused(reason, payment)
+  const checks = checksOf(offer.requirements.network)
+  const read = checks.read(presented, offer, circumstances)
+  if (read.kind === 'unreadable') return refused(read.reason, null)
+  const reason = read.terms ?? read.time
+  return reason === null ? { kind: 'passed', payment: read.payment } : refused(reason, read.payment)
 }
 
 /** Reads a payment for an offer that we do not make, or no longer, as the client tells of it. */
@@ -114,86 +81,10 @@ function readWithoutOffer(
   circumstances: Circumstances,
 ): Payment | null {
   const { accepted, payload } = presented
-  if (accepted === null || !/^eip155:[1-9]\d{0,17}$/.test(accepted.network)) return null
-  if (!evmAddress.safeParse(accepted.asset).success) return null
-  const offer: Offer = {
-    requirements: accepted,
-    amount: atomicAmount(BigInt(accepted.amount)),
-    symbol: accepted.asset,
-    decimals: 0,
-    transferMethod: methodOf(accepted, payload),
-    v1Network: null,
-  }
-  const transfer = TRANSFER_METHODS[offer.transferMethod].read(payload, offer)
+  if (accepted === null) return null
+  const checks = checksOf(accepted.network)
+  const offer = checks.offerOf(accepted, payload)
+  const read = offer && checks.read(presented, offer, circumstances)
   // What was signed decides, not what is said beside it: the upstream hears of both.
-  if (transfer === null || refuteTerms(transfer, offer) !== null) return null
-  return toPayment(presented, { offer, transfer, circumstances })
+  return read?.kind === 'read' && read.terms === null ? read.payment : null
 }
-
-function methodOf(
-  { extra }: Offer['requirements'],
-  payload: Readonly<Record<string, unknown>>,
-): Offer['transferMethod'] {
-  if (isGatewayWallet(extra)) return 'gateway-wallet'
-  return 'permit2Authorization' in payload ? 'permit2' : 'eip3009'
-}
-
-function refute(
-  transfer: SignedTransfer,
-  offer: Offer,
-  circumstances: Circumstances,
-): RefusalReason | null {
-  const { nowSeconds, headroomSeconds } = circumstances
-  const reason = refuteTerms(transfer, offer)
-  if (reason !== null) return reason
-  if (transfer.validAfter > BigInt(nowSeconds)) {
-    return 'invalid_exact_evm_payload_authorization_valid_after'
-  }
-  if (transfer.validBefore < BigInt(nowSeconds + headroomSeconds)) {
-    return 'invalid_exact_evm_payload_authorization_valid_before'
-  }
-  return null
-}
-
-/** Whether what was signed is what the offer asks for: receiver, token and amount. */
-function refuteTerms(transfer: SignedTransfer, offer: Offer): RefusalReason | null {
-  const { requirements } = offer
-  if (transfer.payTo !== requirements.payTo.toLowerCase()) {
-    return 'invalid_exact_evm_payload_recipient_mismatch'
-  }
-  if (transfer.asset !== null && transfer.asset !== requirements.asset.toLowerCase()) {
-    return 'invalid_payment_requirements'
-  }
-  if (transfer.amount !== offer.amount) return 'invalid_exact_evm_payload_authorization_value'
-  return null
-}
-
-function toPayment(
-  presented: PresentedPayment,
-  read: {
-    readonly offer: Offer
-    readonly transfer: SignedTransfer
-    readonly circumstances: Circumstances
-  },
-): Payment {
-  const { offer, transfer, circumstances } = read
-  const signer = recoverSigner(transfer.digest(offer), transfer.signature)
-  return {
-    key: paymentKey(offer.requirements.network, ...transfer.uniqueBy),
-    payer: checksumAddress(transfer.payer),
-    offer,
-    payload: {
-      x402Version: 2,
-      resource: { url: circumstances.resourceUrl },
-      accepted: offer.requirements,
-      payload: transfer.payload,
-      extensions: presented.extensions,
-    },
-    identifier: presented.identifier,
-    validBefore: Number(transfer.validBefore > FAR_FUTURE ? FAR_FUTURE : transfer.validBefore),
-    signature: signer === transfer.payer ? 'recovered' : 'not-recovered',
-  }
-}
-
-/** Year 9999 in Unix seconds: keeps a uint256 within what a number carries exactly. */
-const FAR_FUTURE = 253_402_300_799n

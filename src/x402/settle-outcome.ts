@@ -2,6 +2,7 @@ import { atomicAmount } from '../core/amount.ts'
 import { isGatewayWallet } from '../core/gateway-wallet.ts'
 import type { PaymentRequirements, Settlement } from '../core/payment.ts'
 import type { SettleAnswer } from '../facilitator/facilitator.ts'
+import { decodeBase58 } from './base58.ts'
 import { shortReason } from './reason.ts'
 
 /**
@@ -11,7 +12,7 @@ import { shortReason } from './reason.ts'
  * `nonce_already_used` is missing on purpose: anybody may submit a signed transfer, so a used nonce
  * can mean that the money did reach us. So is a transaction that reverted, for the same reason.
  *
- * Source: x402 specification v2, "Error codes"; @x402/evm 2.27.0 error constants.
+ * Source: x402 specification v2, "Error codes"; @x402/evm and @x402/svm 2.27.0 error constants.
  */
 const REFUSED_BEFORE_SENDING = [
   /^insufficient_funds$/,
@@ -25,6 +26,9 @@ const REFUSED_BEFORE_SENDING = [
   /^invalid_permit2_(signature|spender|recipient_mismatch)$/,
   /^permit2_(amount_mismatch|deadline_expired|insufficient_balance|invalid_amount)$/,
   /^permit2_(not_yet_valid|token_mismatch|allowance_required|simulation_failed)$/,
+  /^invalid_exact_svm_payload_/,
+  /^invalid_exact_svm_(unsupported_scheme|network_mismatch|fee_payer_mismatch)$/,
+  /^invalid_exact_svm_(fee_payer_not_managed_by_facilitator|transaction_simulation_failed)$/,
   /^(asset_not_deployed_contract|eip6492_factory_not_allowed|smart_wallet_deployment_failed)$/,
 ]
 
@@ -77,5 +81,7 @@ export function readTransaction(
   // What Circle takes from a balance reaches a chain later, in a batch: it names its own entry.
   if (isGatewayWallet(extra)) return /^[\w-]{1,128}$/.test(named) ? named : null
   if (network.startsWith('eip155:')) return /^0x[0-9a-f]{64}$/i.test(named) ? named : null
+  // A signature: 64 bytes in base58.
+  if (network.startsWith('solana:')) return decodeBase58(named)?.length === 64 ? named : null
   return named === '' ? null : named
 }

@@ -2,11 +2,12 @@ import { type AtomicAmount, atomicAmount } from '../core/amount.ts'
 import { isGatewayWallet } from '../core/gateway-wallet.ts'
 import type {
   AssetTransferMethod,
-  PaymentMethod,
+  EvmPaymentMethod,
   PaymentPayload,
   PaymentRequirements,
 } from '../core/payment.ts'
-import { eip3009Payload, paymentPayloadV2, permit2Payload } from './wire.ts'
+import { decodeTransaction } from './solana-transaction.ts'
+import { eip3009Payload, exactSvmPayload, paymentPayloadV2, permit2Payload } from './wire.ts'
 
 /** A payment as the ledger keeps it: what a settle needs, and nothing of today's configuration. */
 export interface StoredPayment {
@@ -18,7 +19,11 @@ export interface StoredPayment {
    * What makes it unique: the chain, or with `gateway-wallet` Circle's books, of which no chain
    * tells. A settle of it may be repeated: it can move money only once.
    */
-  readonly unique: { readonly method: PaymentMethod; readonly nonce: string }
+  readonly unique: {
+    readonly method: EvmPaymentMethod | 'solana'
+    /** On Solana, the transaction in base64. */
+    readonly nonce: string
+  }
 }
 
 const OF_PAYLOAD = paymentPayloadV2.pick({ x402Version: true, payload: true })
@@ -40,7 +45,10 @@ export function readStoredPayment(row: {
   const checked = OF_PAYLOAD.safeParse(payload)
   const asked = paymentPayloadV2.shape.accepted.safeParse(requirements)
   if (!checked.success || !asked.success || asked.data.scheme !== 'exact') return null
-  const unique = readUnique(checked.data.payload, isGatewayWallet(asked.data.extra))
+  const { network, extra } = asked.data
+  const unique = network.startsWith('solana:')
+    ? readSolanaMessage(checked.data.payload)
+    : readUnique(checked.data.payload, isGatewayWallet(extra))
   if (unique === null) return null
   return {
     payload: payload as PaymentPayload, // checked, and parsed from what we wrote
@@ -51,7 +59,7 @@ export function readStoredPayment(row: {
   }
 }
 
-/** What makes a signed payload unique; null where nothing that we know of. */
+/** What makes a signed EVM payload unique; null where nothing that we know of. */
 export function readUnique(
   payload: Readonly<Record<string, unknown>>,
   fromGatewayWallet: boolean,
@@ -73,11 +81,19 @@ export function readUnique(
  * forever, and a payment that was taken would be released.
  */
 export function onChain({ unique }: Pick<StoredPayment, 'unique'>): {
-  readonly method: AssetTransferMethod
+  readonly method: AssetTransferMethod | 'solana'
   readonly nonce: string
 } | null {
   const { method, nonce } = unique
   return method === 'gateway-wallet' ? null : { method, nonce }
+}
+
+function readSolanaMessage(
+  payload: Readonly<Record<string, unknown>>,
+): StoredPayment['unique'] | null {
+  const parsed = exactSvmPayload.safeParse(payload)
+  if (!parsed.success || decodeTransaction(parsed.data.transaction) === null) return null
+  return { method: 'solana', nonce: parsed.data.transaction }
 }
 
 function parse(json: string): unknown {

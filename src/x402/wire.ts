@@ -100,5 +100,8 @@ export const permit2Payload = z.object({
   }),
 })
 
+/** `payload` of scheme exact on Solana (x402 specification, scheme_exact_svm). */
+export const exactSvmPayload = z.object({ transaction: z.string().min(1).max(1644) })
+
 export type PaymentPayloadV1 = z.output<typeof paymentPayloadV1>
 export type PaymentPayloadV2 = z.output<typeof paymentPayloadV2>

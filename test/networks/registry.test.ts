@@ -4,10 +4,17 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { DEFAULT_ASSETS } from '@x402/evm'
 import { EVM_NETWORK_CHAIN_ID_MAP } from '@x402/evm/v1'
+import {
+  getDefaultAsset,
+  LIGHTHOUSE_PROGRAM_ADDRESS,
+  MEMO_PROGRAM_ADDRESS,
+  V1_TO_V2_NETWORK_MAP,
+} from '@x402/svm'
 import { getAddress } from 'viem'
 import { describe, expect, it } from 'vitest'
 import { DataFileError } from '../../src/networks/data-file.ts'
 import { isSold, loadNetworkRegistry } from '../../src/networks/registry.ts'
+import { LIGHTHOUSE_PROGRAM, MEMO_PROGRAM } from '../../src/x402/solana-address.ts'
 
 const registry = loadNetworkRegistry()
 const { networks } = registry
@@ -72,7 +79,21 @@ describe.each(solana)('$name, a Solana network', network => {
     }
   })
 
+  it('agrees with the reference library in every mint, its decimals and its program', () => {
+    const facts = network.assets.map(({ symbol, address, decimals, program }) => ({
+      ...{ symbol, asset: address, decimals, tokenProgram: program },
+    }))
+    for (const fact of facts) {
+      expect(getDefaultAsset(network.id, fact.symbol)).toEqual(fact)
+    }
+    expect(getDefaultAsset(network.id).asset).toBe(facts[0]?.asset)
+    expect(V1_TO_V2_NETWORK_MAP[network.v1Name ?? '']).toBe(network.id)
+  })
+
   it('knows the programs that a payment may call', () => {
+    const { memo, lighthouse } = network.programs
+    expect([memo, lighthouse]).toEqual([MEMO_PROGRAM, LIGHTHOUSE_PROGRAM])
+    expect([memo, lighthouse]).toEqual([MEMO_PROGRAM_ADDRESS, LIGHTHOUSE_PROGRAM_ADDRESS])
     expect(Object.keys(network.programs).sort()).toEqual(['lighthouse', 'memo'])
   })
 })
@@ -109,7 +130,7 @@ describe('other networks', () => {
   it('are known, and sold on by nobody', () => {
     const unsold = networks.filter(network => !isSold(network))
     expect(new Set(unsold.map(({ family }) => family))).toEqual(
-      new Set(['solana', 'algorand', 'stellar', 'aptos']),
+      new Set(['algorand', 'stellar', 'aptos']),
     )
     for (const { assets } of unsold) expect(assets.length).toBeGreaterThan(0)
   })

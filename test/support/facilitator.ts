@@ -44,9 +44,14 @@ export interface FacilitatorOptions {
 }
 
 /** The facilitator that the x402 project publishes, over HTTP, settling on a local chain. */
-export async function startFacilitator(options: FacilitatorOptions): Promise<ReferenceFacilitator> {
-  const { intercept = (_, next) => next() } = options
-  const facilitator = createFacilitator(options)
+export function startFacilitator(options: FacilitatorOptions): Promise<ReferenceFacilitator> {
+  return serveFacilitator(createFacilitator(options), options.intercept)
+}
+
+export async function serveFacilitator(
+  facilitator: x402Facilitator,
+  intercept: Intercept = (_, next) => next(),
+): Promise<ReferenceFacilitator> {
   const calls: ReferenceFacilitator['calls'] = { verify: [], settle: [], supported: 0 }
   const server = await serveLocally(async (request, response) => {
     const operation = operationOf(request)

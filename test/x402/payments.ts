@@ -9,8 +9,9 @@ import type {
   PaymentPayload,
   PaymentRequirements,
 } from '../../src/core/payment.ts'
+import type { LocalCheck } from '../../src/x402/check-outcome.ts'
 import { type DecodedPayment, decodePayment } from '../../src/x402/decode-payment.ts'
-import { checkLocally, type LocalCheck } from '../../src/x402/local-checks.ts'
+import { checkLocally } from '../../src/x402/local-checks.ts'
 import { publicTestKey, seller } from '../support/accounts.ts'
 import { TOKEN_ADDRESS } from '../support/chain.ts'
 
