@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { PROBLEMS, type Problem } from '../src/flow/problems.ts'
+import type { SolanaFlaw } from '../src/x402/check-outcome.ts'
 
 /** docs/errors.md: every code that callers or operators can meet, made from the code itself. */
 export function errorsDocument(): string {
@@ -94,7 +95,33 @@ const REFUSALS: readonly (readonly [code: string, cure: string])[] = [
     'invalid_exact_evm_payload_authorization_valid_before',
     'The payment ends before the request could be served and settled. Sign a fresh one.',
   ],
+  ['invalid_exact_svm_fee_payer_mismatch', "The fee payer is not the offer's `extra.feePayer`."],
+  ...solanaFlaws([
+    ['transaction_could_not_be_decoded', 'It is no legacy or version 0 transaction in base64.'],
+    ['signature_invalid', 'The signature is not of who the money comes from.'],
+    ['excessive_signers', 'Others than the fee payer and the payer sign.'],
+    ['transaction_instructions_length', 'There are fewer than 3 instructions, or over 7.'],
+    ['transaction_instructions_compute_limit_instruction', 'The first sets no compute limit.'],
+    ['transaction_instructions_compute_price_instruction', 'The second sets no compute price.'],
+    [
+      'transaction_instructions_compute_price_instruction_too_high',
+      'The compute price is over 5,000,000 microlamports.',
+    ],
+    ['no_transfer_instruction', 'The third is no TransferChecked of a token program.'],
+    ['unknown_optional_instruction', 'Behind it stands more than Memo and Lighthouse.'],
+    [
+      'transaction_fee_payer_transferring_funds',
+      'An instruction uses the account of the fee payer.',
+    ],
+    ['mint_mismatch', 'Mint, its decimals or its token program are not those of the offer.'],
+    ['recipient_mismatch', 'The money does not go to the associated token account of `payTo`.'],
+    ['amount_mismatch', 'The signed amount is not the price.'],
+  ]),
 ]
+
+function solanaFlaws(flaws: readonly (readonly [flaw: SolanaFlaw, cure: string])[]) {
+  return flaws.map(([flaw, cure]) => [`invalid_exact_svm_payload_${flaw}`, cure] as const)
+}
 
 function problemRow(code: string, problem: Problem): string {
   const retry = problem.retryAfterSeconds === undefined ? '' : `${problem.retryAfterSeconds} s`

@@ -16,7 +16,7 @@ import { facilitatorJsonSchema, gatewayJsonSchema } from '../../src/config/json-
 import { loadConfig, loadFacilitatorServiceConfig } from '../../src/config/load.ts'
 import { formatProblem } from '../../src/config/problems.ts'
 import { coinbaseEd25519Key, payaiKey } from '../facilitator/api-keys.ts'
-import { PAY_TO, problemsOf } from './support.ts'
+import { PAY_TO, problemsOf, SOLANA_PAY_TO } from './support.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const EXAMPLES = readdirSync(join(ROOT, 'config/examples')).filter(name => name.endsWith('.yaml'))
@@ -44,7 +44,13 @@ const validate = compile(gatewayJsonSchema())
 
 describe.each(FILES)('%s', file => {
   it('loads', async () => {
-    const env = { PAY_TO, FACILITATOR_KEY: '11'.repeat(32), BASE_RPC_KEY: 'k-3', ...keys }
+    const env = {
+      PAY_TO,
+      SOLANA_PAY_TO,
+      FACILITATOR_KEY: '11'.repeat(32),
+      BASE_RPC_KEY: 'k-3',
+      ...keys,
+    }
     const result = await loadConfig(copyToTemporary(file), { env })
     expect(result.kind === 'invalid' ? result.problems.map(formatProblem) : []).toEqual([])
   })

@@ -9,6 +9,9 @@ const presets = loadFacilitatorPresets()
 
 export const PAY_TO = '0x209693Bc6afc0C5328bA36FaF03C514EF312287C'
 
+/** A public test key's: nothing of value may be sent to it. */
+export const SOLANA_PAY_TO = '7b1sPyi9WZV2NV3NJK4R1YGJd9QRgi7NYsAJ4A63ybru'
+
 /** Everything but routes. */
 export const HEAD = `version: 1
 payTo: "${PAY_TO}"

@@ -69,7 +69,8 @@ async function report(
 function openReaders(networks: readonly Network[]): (id: NetworkId) => NetworkReaders | null {
   const readers = new Map(
     networks
-      .filter(({ rpc }) => rpc.length > 0)
+      // Only of EVM networks can logs be compared.
+      .filter(({ rpc, family }) => rpc.length > 0 && family === 'evm')
       .map(network => [
         network.id,
         { reader: createEvmChain(network), audit: createEvmAudit(network) },
