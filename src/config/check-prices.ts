@@ -119,7 +119,7 @@ function checkTimeout(
 }
 
 function createOffer(accepted: AcceptedAsset, amount: Offer['amount']): Offer {
-  const { network, asset, payTo, maxTimeoutMs } = accepted
+  const { network, asset, payTo, maxTimeoutMs, fromGatewayWallet } = accepted
   return {
     requirements: {
       scheme: 'exact',

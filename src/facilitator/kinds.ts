@@ -10,7 +10,9 @@ export function kindFor(
   v1Networks: V1Networks,
 ): SupportedKind | null {
   const { scheme, network } = requirements
-  const sameScheme = kinds.filter(kind => kind.scheme === scheme && isFor(kind, requirements))
+  const sameScheme = kinds.filter(
+    kind => kind.scheme === scheme && isFor(kind, requirements) && tellsEnough(kind, network),
+  )
   const inV2 = sameScheme.find(kind => kind.x402Version === 2 && kind.network === network)
   if (inV2 !== undefined || !isSameInV1(requirements)) return inV2 ?? null
   const names = (kind: SupportedKind): boolean => v1Networks.networkOf(kind.network) === network
@@ -21,6 +23,11 @@ export function kindFor(
 function isFor(kind: SupportedKind, { extra }: PaymentRequirements): boolean {
   if (!isSameWallet(kind.extra, extra)) return false
   return !isGatewayWallet(extra) || gatewayWalletOf(kind.extra) !== null
+}
+
+/** On Solana nobody can sign without knowing who pays the fee. */
+function tellsEnough({ extra = {} }: SupportedKind, network: string): boolean {
+  return !network.startsWith('solana:') || typeof extra['feePayer'] === 'string'
 }
 
 /** Version 1 knows one scheme, and on EVM networks one way of signing for it. */

@@ -52,6 +52,17 @@ test('a facilitator that is down is 503, and nothing is served', async () => {
   expect(gateway.states()).toEqual([])
 })
 
+test('a facilitator that names no fee payer takes no payments on Solana', async () => {
+  disturb = async (operation, next) => {
+    const answer = await next()
+    const text = JSON.stringify(answer).replaceAll('"feePayer"', '"other"')
+    return operation === 'supported' ? JSON.parse(text) : answer
+  }
+  await open(false)
+  const reply = await fetch(url)
+  expect([reply.status, await codeOf(reply)]).toEqual([503, 'facilitator_unavailable'])
+})
+
 test('a payment whose blockhash expired is refused, and may be signed again', async () => {
   await open(false)
   const before = world.earned()

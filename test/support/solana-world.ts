@@ -57,19 +57,21 @@ export function startSolanaFacilitator(
   chain: SolanaChain,
   options: { readonly versions?: readonly (1 | 2)[]; readonly intercept?: Intercept } = {},
 ): Promise<ReferenceFacilitator> {
-  const { versions = [1, 2], intercept } = options
+  const { versions = [1, 2] } = options
   const facilitator = new x402Facilitator()
   const signer = facilitatorSigner(chain, [feePayer, otherFeePayer])
   if (versions.includes(2)) facilitator.register(SOLANA_DEVNET, new ExactSvmScheme(signer))
   // The v1 names are not CAIP-2, whatever the type of the parameter says.
   const v1Network = 'solana-devnet' as `${string}:${string}` // see above
   if (versions.includes(1)) facilitator.registerV1(v1Network, new ExactSvmSchemeV1(signer))
-  return serveFacilitator(facilitator, (operation, next) =>
-    (intercept ?? ((_, work) => work()))(operation, async () => {
+  const { intercept = (_, next) => next() } = options
+  return serveFacilitator(facilitator, (operation, next, body) => {
+    const advertised = async () => {
       const answer = await next()
       return operation === 'supported' ? advertising(feePayer, answer) : answer
-    }),
-  )
+    }
+    return intercept(operation, advertised, body)
+  })
 }
 
 /** The same answer with this fee payer: the library picks one of its own at random. */

@@ -2,7 +2,7 @@ import type { GatewayConfig, RouteConfig } from '../../config/gateway-config.ts'
 import type { Path } from '../../config/problems.ts'
 import { locate, type Tree } from '../../config/tree.ts'
 import type { Offer } from '../../core/payment.ts'
-import { type EvmNetwork, isSold } from '../../networks/registry.ts'
+import type { EvmNetwork } from '../../networks/registry.ts'
 
 /** An offer, and where the file says what is in it. */
 export interface PlacedOffer {
@@ -15,7 +15,7 @@ export interface PlacedOffer {
   readonly tokenPath: Path
 }
 
-/** Every offer of every route, with its places. */
+/** Every offer of every route on EVM networks, whose nodes can be asked, with its places. */
 export function placeOffers(config: GatewayConfig, document: Tree): PlacedOffer[] {
   return config.routes.flatMap(route => placeRoute(route, config, document))
 }
@@ -27,7 +27,7 @@ function placeRoute({ key, price }: RouteConfig, config: GatewayConfig, document
   // A valid file has one offer for each entry, in the same order.
   return price.offers.flatMap((offer, index) => {
     const network = config.networks.find(({ id }) => id === offer.requirements.network)
-    if (network === undefined || !isSold(network)) return []
+    if (network?.family !== 'evm') return []
     const path = [...accepts, index]
     const payToPath = firstWritten(document, [[...path, 'payTo'], ['payTo', 'evm'], ['payTo']])
     const tokenPath = findToken(document, network, offer) ?? path
