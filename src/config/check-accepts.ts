@@ -85,7 +85,10 @@ function checkAccept(setting: AcceptSetting, path: Path, scope: AcceptScope): Ac
 
 /** Circle keeps balances in its own token, on the networks of its presets. */
 function checkGatewayWallet(
-  { network, asset }: {
+  {
+    network,
+    asset,
+  }: {
     readonly network: SoldNetwork | null
     readonly asset: EvmAsset | SolanaAsset | null
   },

@@ -1,7 +1,7 @@
 import { type AtomicAmount, atomicAmount } from '../core/amount.ts'
 import type { NetworkId, Offer, Payment } from '../core/payment.ts'
-import type { PresentedPayment, X402Version } from './decode-payment.ts'
 import type { RefusalReason } from './check-outcome.ts'
+import type { PresentedPayment, X402Version } from './decode-payment.ts'
 import { checkLocally } from './local-checks.ts'
 import { type JsonFlaw, parseStrictJson } from './strict-json.ts'
 import { evmAddress, facilitatorRequestV1, facilitatorRequestV2 } from './wire.ts'
