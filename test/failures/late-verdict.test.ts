@@ -29,7 +29,7 @@ beforeAll(async () => {
   })
   await world.chain.mint(buyer.address, 1_000_000n)
   // The same resource at both, as behind one load balancer.
-  const yaml = weatherYaml(world, { server: 'publicUrl: https://api.example.com' })
+  const yaml = weatherYaml(world, { server: 'publicUrl: https://api.example.com, hosts: ["*"]' })
   slow = await startTestGateway(yaml)
   quick = await startTestGateway(yaml, { storeUrl: `sqlite:${slow.storeFile}` })
 })
