@@ -160,7 +160,7 @@ function gatewayYaml(parts: {
   // The origin is part of what a payment is for, and every gateway listens on another port.
   return `version: 1
 admin: off
-server: {listen: "127.0.0.1:0", publicUrl: "http://shop.test"}
+server: {listen: "127.0.0.1:0", publicUrl: "http://shop.test", hosts: ["*"]}
 store: {url: "${books.url}"}
 payTo: "${seller}"
 accepts: [{network: ${NETWORK}, maxTimeout: 1h}]
