@@ -1,4 +1,5 @@
 import type { NetworkId, PaymentKey } from '../core/payment.ts'
+import { createSeldom } from '../core/seldom.ts'
 import { type Clock, unixMs } from '../core/time.ts'
 import { FareboxError } from '../errors.ts'
 import type { ClaimId, Ledger, UnresolvedClaim } from '../ledger/ledger.ts'
@@ -57,9 +58,6 @@ const TAKE_EVERY_MS = 5_000
 const REST_MS = 2_000
 /** Least time between two sweeps. */
 const SWEEP_MS_MIN = 50
-/** The same error again is said once in so long. */
-const SAME_ERROR_MS = 30_000
-const ERRORS_REMEMBERED_MAX = 100
 
 interface Owned {
   readonly claim: UnresolvedClaim
@@ -78,7 +76,7 @@ class ClaimResolver implements Resolver {
   readonly #options: ResolverOptions
   readonly #owned = new Map<ClaimId, Owned>()
   readonly #paces: Paces
-  readonly #toldAt = new Map<string, number>()
+  readonly #isNews: (text: string) => boolean
   readonly #parts: ResolveParts
   readonly #restsUntil = new Map<NetworkId, number>()
   #takeAt = Number.NEGATIVE_INFINITY
@@ -91,6 +89,7 @@ class ClaimResolver implements Resolver {
   constructor(options: ResolverOptions) {
     const { chain, resettle, random = Math.random } = options
     this.#options = options
+    this.#isNews = createSeldom(options.clock)
     this.#paces = createPaces(random)
     this.#parts = { chain, resettle, reportError: error => this.#report(error) }
   }
@@ -254,13 +253,8 @@ class ClaimResolver implements Resolver {
   }
 
   #report(error: unknown): void {
-    const { clock, observer } = this.#options
-    const now = clock()
-    const text = String(error)
-    if (now < (this.#toldAt.get(text) ?? Number.NEGATIVE_INFINITY) + SAME_ERROR_MS) return
-    if (this.#toldAt.size >= ERRORS_REMEMBERED_MAX) this.#toldAt.clear()
-    this.#toldAt.set(text, now)
-    observer.errorReported({ error, requestId: null })
+    if (!this.#isNews(String(error))) return
+    this.#options.observer.errorReported({ error, requestId: null })
   }
 }
 

@@ -3,14 +3,12 @@ import { type Clock, unixMs } from '../core/time.ts'
 import {
   type ChainBlock,
   type ChainReader,
-  ChainUnavailableError,
   type ChainView,
   LOOK_MS_PER_NODE_MAX,
   type LookHints,
   type SignedTransferOnChain,
 } from './chain-reader.ts'
-import { mostTelling, settlesIt } from './chain-views.ts'
-import { type Ask, blockTag, describeFailure, ImplausibleAnswer, proveChain } from './evm-rpc.ts'
+import { type Ask, blockTag, ImplausibleAnswer, proveChain } from './evm-rpc.ts'
 import { type EvmNode, findUse } from './evm-search.ts'
 import {
   blockAnswer,
@@ -20,12 +18,10 @@ import {
   transactionHash,
   wordAnswer,
 } from './evm-wire.ts'
+import { hearNodes } from './hear-nodes.ts'
 import { PERMIT2, placeOfNonce } from './permit2-proof.ts'
 import type { Network } from './registry.ts'
 import { createRpcPool, type RpcPool } from './rpc-pool.ts'
-
-/** Of one look at one node. */
-const CALLS_MAX = 120
 
 export interface EvmChainOptions {
   /** How long one question may take. Default 3,000. */
@@ -54,37 +50,12 @@ export function createEvmChain(network: Network, options: EvmChainOptions = {}):
   const { callMs = 3_000, lookMs = LOOK_MS_PER_NODE_MAX - callMs } = options
   const { clock = () => unixMs(Date.now()) } = options
   const pool = options.pool ?? createRpcPool(network, { callMs })
+  const hearing = { name: network.name, pool, lookMs, clock }
   return {
-    async look(transfer, hints) {
-      const views: ChainView[] = []
-      const failures: string[] = []
-      for (const node of pool.nodes()) {
-        try {
-          const ask = limited(node.ask, lookMs)
-          const view = await lookAt(nodeOver(ask), transfer, { ...hints, network, ask })
-          if (settlesIt(view, transfer, clock())) return view
-          views.push(view)
-        } catch (error) {
-          failures.push(describeFailure(error))
-          pool.rest(node)
-        }
-      }
-      return mostTelling(views) ?? failed(network, failures)
-    },
-  }
-}
-
-function failed({ name }: Network, failures: readonly string[]): never {
-  throw new ChainUnavailableError(name, failures.join('; '))
-}
-
-function limited(ask: Ask, lookMs: number): Ask {
-  const endsAt = performance.now() + lookMs
-  let callsLeft = CALLS_MAX
-  return async (method, params, answer) => {
-    if (callsLeft-- <= 0) throw new ImplausibleAnswer('more questions than one look may ask')
-    if (performance.now() > endsAt) throw new ImplausibleAnswer(`no result in ${lookMs} ms`)
-    return ask(method, params, answer)
+    look: (transfer, hints) =>
+      hearNodes(hearing, transfer, ask =>
+        lookAt(nodeOver(ask), transfer, { ...hints, network, ask }),
+      ),
   }
 }
 

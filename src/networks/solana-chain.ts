@@ -3,15 +3,14 @@ import { type Clock, unixMs } from '../core/time.ts'
 import { decodeTransaction, type SolanaTransaction } from '../x402/solana-transaction.ts'
 import {
   type ChainReader,
-  ChainUnavailableError,
   type ChainView,
   LOOK_MS_PER_NODE_MAX,
   type LookHints,
   type NonceUse,
   type SignedTransferOnChain,
 } from './chain-reader.ts'
-import { mostTelling, settlesIt } from './chain-views.ts'
-import { type Ask, describeFailure, ImplausibleAnswer } from './evm-rpc.ts'
+import { type Ask, ImplausibleAnswer } from './evm-rpc.ts'
+import { hearNodes } from './hear-nodes.ts'
 import type { Network } from './registry.ts'
 import type { RpcPool } from './rpc-pool.ts'
 import {
@@ -21,9 +20,6 @@ import {
   transactionAnswer,
   validityAnswer,
 } from './solana-wire.ts'
-
-/** Of one look at one node. */
-const CALLS_MAX = 120
 
 /** As many as a node gives at once. */
 const PAGE = 1000
@@ -52,34 +48,10 @@ export interface SolanaChainOptions {
 export function createSolanaChain(network: Network, options: SolanaChainOptions): ChainReader {
   const { pool, lookMs = LOOK_MS_PER_NODE_MAX - 3_000 } = options
   const { clock = () => unixMs(Date.now()) } = options
+  const hearing = { name: network.name, pool, lookMs, clock }
   return {
-    async look(transfer, hints) {
-      const views: ChainView[] = []
-      const failures: string[] = []
-      for (const node of pool.nodes()) {
-        try {
-          const view = await lookAt(limited(node.ask, lookMs), transfer, { ...hints, network })
-          if (settlesIt(view, transfer, clock())) return view
-          views.push(view)
-        } catch (error) {
-          failures.push(describeFailure(error))
-          pool.rest(node)
-        }
-      }
-      const view = mostTelling(views)
-      if (view === null) throw new ChainUnavailableError(network.name, failures.join('; '))
-      return view
-    },
-  }
-}
-
-function limited(ask: Ask, lookMs: number): Ask {
-  const endsAt = performance.now() + lookMs
-  let callsLeft = CALLS_MAX
-  return async (method, params, answer) => {
-    if (callsLeft-- <= 0) throw new ImplausibleAnswer('more questions than one look may ask')
-    if (performance.now() > endsAt) throw new ImplausibleAnswer(`no result in ${lookMs} ms`)
-    return ask(method, params, answer)
+    look: (transfer, hints) =>
+      hearNodes(hearing, transfer, ask => lookAt(ask, transfer, { ...hints, network })),
   }
 }
 

@@ -1,4 +1,5 @@
 import type { LocalFacilitatorConfig } from '../../config/gateway-config.ts'
+import { createSeldom } from '../../core/seldom.ts'
 import type { Chains } from '../../networks/chains.ts'
 import type { Network } from '../../networks/registry.ts'
 import type { GatewayObserver } from '../../observe/events.ts'
@@ -55,19 +56,10 @@ export function createOpenLocal(parts: LocalParts): OpenLocal {
   }
 }
 
-/** The same error again is said once in so long. */
-const SAME_ERROR_MS = 30_000
-const ERRORS_REMEMBERED_MAX = 100
-
 function createSeldomReport(observer: LocalParts['observer']): (error: unknown) => void {
-  const toldAt = new Map<string, number>()
+  const isNews = createSeldom(() => performance.now())
   return error => {
-    const now = performance.now()
-    const text = String(error)
-    if (now < (toldAt.get(text) ?? Number.NEGATIVE_INFINITY) + SAME_ERROR_MS) return
-    if (toldAt.size >= ERRORS_REMEMBERED_MAX) toldAt.clear()
-    toldAt.set(text, now)
-    observer.errorReported({ error, requestId: null })
+    if (isNews(String(error))) observer.errorReported({ error, requestId: null })
   }
 }
 
