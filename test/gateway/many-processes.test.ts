@@ -88,8 +88,9 @@ describe('four gateways on one PostgreSQL', () => {
     })
     const gateways = await Promise.all(started)
     await expectSoldOnce(gateways.map(({ url }) => `${url}/v1/weather/paris`))
-    const rows = await postgres.query('SELECT state FROM four.farebox_claims')
-    expect(rows).toEqual([{ state: 'delivered' }])
+    await expect
+      .poll(() => postgres.query('SELECT state FROM four.farebox_claims'), SOON)
+      .toEqual([{ state: 'delivered' }])
   }, 90_000)
 })
 
@@ -108,7 +109,9 @@ describe('server.workers', () => {
   test('four on one SQLite file sell a payment once that is sent a hundred times at once', async () => {
     expect(workersOf(gateway.pid)).toHaveLength(4)
     await expectSoldOnce([url])
-    expect(readRows(folder.storeFile)).toMatchObject([{ state: 'delivered' }])
+    await expect
+      .poll(() => readRows(folder.storeFile), SOON)
+      .toMatchObject([{ state: 'delivered' }])
     await expect.poll(() => workersHeard(gateway).size, SOON).toBeGreaterThan(1)
     const listening = gateway.logs.filter(({ msg }) => msg === 'listening')
     expect(listening).toHaveLength(1)
