@@ -8,44 +8,29 @@ import {
 } from './config/source.ts'
 import type { NetworkId, PaymentKey } from './core/payment.ts'
 import { type Clock, unixMs } from './core/time.ts'
-import type { GuardedFacilitator } from './facilitator/facilitator.ts'
-import { guardFacilitator } from './facilitator/guarded.ts'
-import { createHttpFacilitator } from './facilitator/http-client.ts'
-import { createOpenLocal, type OpenLocal } from './facilitator/local/open-local.ts'
-import { observeFacilitator } from './facilitator/observed.ts'
-import { openSupportCache, type SupportCache } from './facilitator/support-cache.ts'
+import { createOpenLocal } from './facilitator/local/open-local.ts'
+import { openSupportCache } from './facilitator/support-cache.ts'
 import { startDeliveryRecord } from './flow/delivery-record.ts'
 import { type Force, openForce } from './flow/force.ts'
-import { handleRequest } from './flow/handle-request.ts'
 import { startHoldRenewal } from './flow/hold-renewal.ts'
-import type { House } from './flow/house.ts'
 import { openHouse } from './flow/open-house.ts'
 import { createReadiness, type ReadinessReport } from './flow/readiness.ts'
 import { attemptMsMax, type Recovery, startRecovery } from './flow/recovery.ts'
 import { startSettlementCheck } from './flow/settlement-check.ts'
 import { createSettlementWatch } from './flow/settlement-watch.ts'
 import { createStoreHealth } from './flow/store-health.ts'
+import { connectFacilitators } from './gateway/facilitators.ts'
+import { startServer } from './gateway/server.ts'
 import { startAdmin } from './http/admin.ts'
-import { createHostList } from './http/allowed-hosts.ts'
-import { createClientAddressReader } from './http/client-address.ts'
-import type { ExchangeSettings } from './http/exchange.ts'
-import { type HttpServer, startHttpServer } from './http/server.ts'
 import type { Ledger } from './ledger/ledger.ts'
 import { openLedger } from './ledger/open-ledger.ts'
 import { type Chains, openChains } from './networks/chains.ts'
-import { createNetworkRegistry } from './networks/registry.ts'
-import { readV1Names } from './networks/v1-names.ts'
-import {
-  combineObservers,
-  type FacilitatorChanged,
-  type GatewayObserver,
-} from './observe/events.ts'
+import { combineObservers, type GatewayObserver } from './observe/events.ts'
 import { createLogger, type Logger } from './observe/log.ts'
 import { createMetrics, type MetricReport } from './observe/metrics.ts'
 import { createUpstream } from './upstream/forward.ts'
 import { createUpstreamSet } from './upstream/upstream-set.ts'
 import { fareboxVersion } from './version.ts'
-import { openPayments, type Payments } from './x402/payments.ts'
 
 export interface GatewayOptions {
   readonly configFile: string
@@ -192,39 +177,8 @@ function bringIntoForce(config: GatewayConfig, around: ForceSurroundings): Promi
     clock,
     upstreams: createUpstreamSet(createUpstream),
     openPayments: (next, onChange) =>
-      connectFacilitators(next, { cache, observer, openLocal }, onChange),
+      connectFacilitators(next, { cache, observer, openLocal, clock }, onChange),
   })
-}
-
-function connectFacilitators(
-  { facilitators, networks }: GatewayConfig,
-  parts: {
-    readonly cache: SupportCache
-    readonly observer: GatewayObserver
-    readonly openLocal: OpenLocal
-  },
-  onChange: () => void,
-): Payments {
-  const { cache, observer, openLocal } = parts
-  const v1Networks = readV1Names(createNetworkRegistry(networks))
-  const watched = facilitators.map(config => {
-    const { kind, name, concurrency } = config
-    const memory = cache.memoryOf(kind === 'local' ? name : config.url)
-    const client =
-      kind === 'local'
-        ? openLocal(config, networks)
-        : createHttpFacilitator(config, v1Networks, memory.recall())
-    const observed = observeFacilitator(client, observer, clock)
-    const facilitator = guardFacilitator(observed, { concurrency, clock })
-    facilitator.onChange(() => observer.facilitatorChanged(toChange(facilitator)))
-    return { facilitator, memory }
-  })
-  return openPayments(watched, v1Networks, onChange)
-}
-
-function toChange({ name, condition }: GuardedFacilitator): FacilitatorChanged {
-  const now = condition()
-  return { facilitator: name, condition: now.kind, forMs: now.kind === 'up' ? 0 : now.forMs }
 }
 
 function openRecovery(parts: {
@@ -246,26 +200,4 @@ function openRecovery(parts: {
     attemptMsMax: () => attemptMsMax(force.current.config),
     retentionMs: () => force.current.config.store.retentionMs,
   })
-}
-
-function startServer(force: Force, house: House): Promise<HttpServer> {
-  const { listen, limits } = force.current.config.server
-  let settings = toSettings(force.current.config)
-  return startHttpServer({
-    listen,
-    limits,
-    settings() {
-      const { config } = force.current
-      if (settings.config !== config) settings = toSettings(config)
-      return settings
-    },
-    handle: exchange => handleRequest(exchange, house),
-  })
-}
-
-function toSettings(config: GatewayConfig): ExchangeSettings & { readonly config: GatewayConfig } {
-  const { publicUrl, hosts, trustedProxies, limits } = config.server
-  const clientAddress = createClientAddressReader(trustedProxies)
-  const allowsHost = createHostList(hosts)
-  return { config, publicUrl, bodyBytesMax: limits.bodyBytes, allowsHost, clientAddress }
 }

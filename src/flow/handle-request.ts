@@ -1,6 +1,7 @@
 import { readRequestTarget } from '../routing/request-target.ts'
 import { decodePayment } from '../x402/decode-payment.ts'
 import { checkLocally } from '../x402/local-checks.ts'
+import { admit } from './admit.ts'
 import { problemReply } from './answers.ts'
 import { recallSettled } from './await-settlement.ts'
 import { answerPreflight, withCors } from './cors.ts'
@@ -12,7 +13,6 @@ import { answerInvalid, answerKnown } from './redeem.ts'
 import {
   answerFailure,
   badTarget,
-  isTooLong,
   lacksIdentifier,
   notListed,
   paymentRequired,
@@ -41,7 +41,8 @@ async function walk(visit: Visit): Promise<Reply> {
   if (match.kind !== 'route') return notListed(match)
   const route = match.value
   visit.route = route
-  if (isTooLong(exchange.bodyLength, visit)) return problemReply('body_too_large')
+  const barred = admit(visit)
+  if (barred !== null) return barred
 
   const { price } = route
   if (price.kind === 'free') return forwardFree(visit, route, target.full)

@@ -17,10 +17,6 @@ export function badTarget(reason: AmbiguousTarget): Reply {
   return problemReply(code, { detail: reason })
 }
 
-export function isTooLong(bodyLength: number | null, { config }: Visit): boolean {
-  return bodyLength !== null && bodyLength > config.server.limits.bodyBytes
-}
-
 export function notListed(match: Exclude<RouteMatch, { kind: 'route' }>): Reply {
   if (match.kind === 'no-such-route') return problemReply('no_such_route')
   return problemReply('method_not_allowed', { headers: ['Allow', match.allow.join(', ')] })
