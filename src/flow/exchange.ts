@@ -20,6 +20,11 @@ export interface Exchange {
   readonly clientAddress: string
   /** What X-Forwarded-For tells the upstream: the client, then each proxy that we trust. */
   readonly forwardedFor: string
+  /**
+   * Names in the client certificate of the connection, if `server.tls.clientCa` has signed it: DNS
+   * and URI names, then common names. Empty without one. A proxy in front shows its own.
+   */
+  readonly certificateNames: readonly string[]
   /** Why the request must be refused before anything of it is believed; null: it need not be. */
   readonly flaw: RequestFlaw | null
 

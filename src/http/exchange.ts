@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
 import type { Delivery, Exchange, ReadBody, Reply, RequestFlaw } from '../flow/exchange.ts'
+import { certificateNames } from './certificate-names.ts'
 import type { ClientAddressReader } from './client-address.ts'
 import { BAD_HOST, OTHER_HOST, readHead } from './framing.ts'
 import { ResponseSink, replyHeaders } from './reply.ts'
@@ -87,6 +88,10 @@ export class NodeExchange implements Exchange {
       values.push(rawHeaders[index + 1] ?? '')
     }
     return values ?? NO_VALUES
+  }
+
+  get certificateNames(): readonly string[] {
+    return certificateNames(this.#socket)
   }
 
   bodyStream(): Readable | null {

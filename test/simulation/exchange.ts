@@ -33,6 +33,7 @@ export class SimulatedExchange implements Exchange {
   readonly origin = 'https://api.example.com'
   readonly clientAddress = '192.0.2.1'
   readonly forwardedFor = '192.0.2.1'
+  readonly certificateNames = []
   readonly flaw = null
   readonly bodyLength = 0
   /** What the client gets, at last. */
