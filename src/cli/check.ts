@@ -98,9 +98,15 @@ async function ask(
 
 /** A route as programs read it: amounts as text, because JSON numbers are floats. */
 function describeRoute(route: RouteConfig) {
-  const { key, upstream, price, settle } = route
+  const { key, price, settle } = route
+  const upstream = whoAnswers(route)
   if (price.kind === 'free') return { route: key, upstream, price: 'free' }
   return { route: key, upstream, settle, price: 'paid', offers: price.offers.map(describeOffer) }
+}
+
+/** The name of an upstream, or what stands in for one. */
+function whoAnswers({ upstream, answer }: RouteConfig): string {
+  return upstream ?? `(${answer?.kind})`
 }
 
 function describeOffer(offer: Offer) {
@@ -117,7 +123,7 @@ function routesText(config: GatewayConfig, file: string, stream: OutputStream): 
   const header = ['ROUTE', 'PRICE', 'NETWORK', 'PAY TO', 'UPSTREAM']
   const rows = config.routes.flatMap(route =>
     route.price.kind === 'free'
-      ? [[route.key, 'free', '', '', route.upstream]]
+      ? [[route.key, 'free', '', '', whoAnswers(route)]]
       : route.price.offers.map((offer, index) => offerRow(route, offer, index)),
   )
   const summary = styled('green', `${file} is valid: ${routeCount(config.routes)}`, stream)
@@ -139,6 +145,6 @@ function offerRow(route: RouteConfig, offer: Offer, index: number): string[] {
   const { network, payTo } = offer.requirements
   const name = offer.v1Network === null ? network : `${offer.v1Network} (${network})`
   // The second way to pay for a route stands below the first.
-  const [key, upstream] = index === 0 ? [route.key, route.upstream] : ['', '']
+  const [key, upstream] = index === 0 ? [route.key, whoAnswers(route)] : ['', '']
   return [key, offerPrice(offer), name, payTo, upstream]
 }

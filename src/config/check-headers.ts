@@ -1,3 +1,4 @@
+import { canonicalHeaderName } from '../core/header-name.ts'
 import type { CheckContext } from './check-context.ts'
 import type { Finding, Path } from './problems.ts'
 
@@ -46,16 +47,18 @@ const TWICE: Finding = {
   cure: 'Keep one of the two.',
 }
 
-function judgeHeader(name: string, value: string): Finding | null {
+/** @param name In lower case. */
+export function judgeHeader(name: string, value: string): Finding | null {
   if (!NAME.test(name)) {
     const cure = 'Use letters, digits and dashes, like x-api-key.'
     return { message: 'is not the name of a header', cure }
   }
-  if (OF_THE_CONNECTION.has(name)) {
+  const canonical = canonicalHeaderName(name)
+  if (OF_THE_CONNECTION.has(canonical)) {
     const message = 'is set by the connection and cannot be set here'
     return { message, cure: 'Remove it.' }
   }
-  if (OF_PAYMENTS.test(name)) {
+  if (OF_PAYMENTS.test(canonical)) {
     return { message: 'is a header that only farebox sets', cure: 'Choose another name.' }
   }
   if (!VALUE.test(value) || value !== value.trim()) {

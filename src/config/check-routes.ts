@@ -1,11 +1,11 @@
-import { parseRouteKey } from '../routing/pattern.ts'
+import { parseRouteKey, type Segment } from '../routing/pattern.ts'
 import { findRouteConflicts } from '../routing/route-conflicts.ts'
 import { type AcceptedAsset, checkAccepts, type Receivers } from './check-accepts.ts'
 import type { CheckContext } from './check-context.ts'
 import { checkPrice } from './check-prices.ts'
-import { checkOrigins } from './check-server.ts'
+import { checkShaping, type ShapingDefaults } from './check-shaping.ts'
 import type { PriceConfig, RouteConfig } from './gateway-config.ts'
-import { type Path, quote } from './problems.ts'
+import { type Path, quote, sentence } from './problems.ts'
 import type { Settings } from './schema.ts'
 import type { RouteSetting } from './schema-routes.ts'
 import { suggestName } from './suggest.ts'
@@ -15,7 +15,7 @@ export interface RouteDefaults {
   /** Null: the file has no `accepts`. */
   readonly accepted: readonly AcceptedAsset[] | null
   readonly payTo: Receivers
-  readonly cors: RouteConfig['cors']
+  readonly shaping: ShapingDefaults
   readonly paymentIdentifier: Settings['paymentIdentifier']
 }
 
@@ -31,8 +31,8 @@ export function checkRoutes(
   const routes = Object.entries(settings.routes).flatMap(([key, setting]) => {
     const parsed = parseRouteKey(key)
     if (parsed.kind === 'route') {
-      const { method, path } = parsed
-      return [{ key, method, path, ...checkRoute(setting, key, { defaults, context }) }]
+      const { method, path, segments } = parsed
+      return [{ key, method, path, ...checkRoute(setting, key, { defaults, segments, context }) }]
     }
     const message = 'is not a route that requests could match'
     context.report(['routes', key], { message, cure: sentence(parsed.reason) }, 'key')
@@ -45,10 +45,6 @@ export function checkRoutes(
   return routes
 }
 
-function sentence(text: string): string {
-  return `${text.charAt(0).toUpperCase()}${text.slice(1)}${text.endsWith('.') ? '' : '.'}`
-}
-
 function reportConflicts(keys: readonly string[], context: CheckContext): void {
   for (const { first, second, reason } of findRouteConflicts(keys)) {
     const message = `overlaps with ${quote(first)}`
@@ -58,27 +54,31 @@ function reportConflicts(keys: readonly string[], context: CheckContext): void {
 
 interface RouteScope {
   readonly defaults: RouteDefaults
+  readonly segments: readonly Segment[]
   readonly context: CheckContext
 }
 
-function checkRoute(setting: RouteSetting, key: string, { defaults, context }: RouteScope) {
+function checkRoute(setting: RouteSetting, key: string, scope: RouteScope) {
+  const { defaults, segments, context } = scope
   const path = ['routes', key]
-  const { accepts, cors, replay, paymentIdentifier = defaults.paymentIdentifier } = setting
+  const { accepts, replay, paymentIdentifier = defaults.paymentIdentifier } = setting
   const accepted =
     accepts === undefined
       ? defaults.accepted
       : checkAccepts(accepts, [...path, 'accepts'], { payTo: defaults.payTo, context })
   const price = checkPrice(setting, path, { accepted, context })
   reportIfFree(price, path, context)
+  const shaping = checkShaping(setting, segments, { fallback: defaults.shaping, path, context })
+  const isAnswered = ['respond', 'redirect'].some(name => context.isWritten([...path, name]))
   return {
-    upstream: findUpstream(setting.upstream, path, context),
+    ...shaping,
+    upstream: isAnswered ? null : findUpstream(setting.upstream, path, context),
     price,
     description: setting.description ?? null,
     mimeType: setting.mimeType ?? null,
     settle: setting.settle,
     billable: setting.billable,
     timeoutMs: setting.timeout,
-    cors: cors === undefined ? defaults.cors : checkCors(cors, [...path, 'cors'], context),
     replay: replay === undefined ? null : { forMs: replay.for, bytesMax: replay.maxBytes },
     identifierRequired: paymentIdentifier === 'required',
   }
@@ -95,15 +95,6 @@ function reportIfFree(price: PriceConfig, path: Path, context: CheckContext): vo
     }
     context.report([...path, name], finding, 'key')
   }
-}
-
-/** The schema's form of `cors`, checked. */
-export function checkCors(
-  cors: Settings['cors'],
-  path: Path,
-  context: CheckContext,
-): RouteConfig['cors'] {
-  return cors === 'off' ? null : checkOrigins(cors.origins, [...path, 'origins'], context)
 }
 
 function findUpstream(name: string | undefined, path: Path, context: CheckContext): string {

@@ -2,7 +2,7 @@ import { resolve } from 'node:path'
 import ipaddr from 'ipaddr.js'
 import { parsePostgresUrl } from '../ledger/postgres-url.ts'
 import type { CheckContext } from './check-context.ts'
-import { baseOf, readHttpUrl } from './check-url.ts'
+import { readHttpUrl } from './check-url.ts'
 import type { ListenAddress, ServerConfig, StoreConfig } from './gateway-config.ts'
 import type { Settings } from './schema.ts'
 
@@ -132,21 +132,4 @@ export function supportCacheFile(store: StoreConfig, directory: string): string 
   if (store.kind === 'postgres') return resolve(directory, 'data/farebox.supported.json')
   if (store.path === ':memory:') return null
   return `${store.path.replace(/\.db$/, '')}.supported.json`
-}
-
-export function checkOrigins(
-  origins: readonly string[],
-  path: readonly (string | number)[],
-  context: CheckContext,
-): { origins: readonly string[] } {
-  for (const [index, origin] of origins.entries()) {
-    if (origin === '*' && origins.length === 1) continue
-    const read = readHttpUrl(origin)
-    if (read.kind === 'url' && baseOf(read.url) === origin) continue
-    const message = `${context.quote([...path, index])} is not a web origin`
-    const cure =
-      'Write scheme and host in lower case, like https://app.example.com, or ["*"] alone.'
-    context.report([...path, index], { message, cure })
-  }
-  return { origins }
 }

@@ -3,6 +3,7 @@ import type { CheckContext } from './check-context.ts'
 import { checkAuth, checkPresetAuth, checkPresetHeaders } from './check-facilitator-auth.ts'
 import { checkHeaders } from './check-headers.ts'
 import { checkLocalFacilitator } from './check-local.ts'
+import { checkUpstreamHost } from './check-upstream-host.ts'
 import { baseOf, readHttpUrl } from './check-url.ts'
 import type { FacilitatorPreset } from './facilitator-presets.ts'
 import type {
@@ -23,6 +24,7 @@ export function checkUpstreams(settings: Settings, context: CheckContext): Upstr
       name,
       url: checkBaseUrl(setting.url, [...path, 'url'], context),
       headers: checkHeaders(setting.headers, [...path, 'headers'], context),
+      host: checkUpstreamHost(setting, [...path, 'host'], context),
       connectTimeoutMs: setting.connectTimeout,
       maxConnections: setting.maxConnections,
     }

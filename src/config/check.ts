@@ -1,10 +1,12 @@
 import { checkAccepts, checkReceivers, reportNoReceiver } from './check-accepts.ts'
 import { type CheckContext, createCheckContext, type KnownThings } from './check-context.ts'
 import { checkFacilitatorLimits } from './check-facilitator-limits.ts'
+import { reportOverruled } from './check-header-rules.ts'
 import { addLocalRpc, localEntries } from './check-local.ts'
 import { checkNetworks } from './check-networks.ts'
-import { checkCors, checkRoutes } from './check-routes.ts'
+import { checkRoutes } from './check-routes.ts'
 import { checkAdmin, checkServer, checkStore, supportCacheFile } from './check-server.ts'
+import { checkShapingDefaults } from './check-shaping.ts'
 import { checkFacilitators, checkUpstreams } from './check-upstreams.ts'
 import type { GatewayConfig, RouteConfig } from './gateway-config.ts'
 import type { PathFinding } from './place-findings.ts'
@@ -39,7 +41,7 @@ export function checkSettings(
       ? null
       : checkAccepts(settings.accepts ?? [], ['accepts'], { payTo, context })
   const { paymentIdentifier } = settings
-  const cors = checkCors(settings.cors, ['cors'], context)
+  const shaping = checkShapingDefaults(settings, context)
   const store = checkStore(settings, context)
   const config: GatewayConfig = {
     server: checkServer(settings, context),
@@ -49,9 +51,11 @@ export function checkSettings(
     facilitators: checkFacilitators(settings, context),
     supportCacheFile: supportCacheFile(store, known.directory),
     upstreams: checkUpstreams(settings, context),
-    routes: checkRoutes(settings, { accepted, payTo, cors, paymentIdentifier }, context),
+    routes: checkRoutes(settings, { accepted, payTo, shaping, paymentIdentifier }, context),
+    cors: shaping.cors,
   }
   checkCompleteness(config, context)
+  reportOverruled(config, context)
   checkFacilitatorLimits(config, context)
   return { config, findings, notes }
 }

@@ -1,5 +1,13 @@
 import type { NetworkId, Offer } from '../core/payment.ts'
 import type { Network } from '../networks/registry.ts'
+import type {
+  AnswerConfig,
+  ChargeMode,
+  CorsConfig,
+  HeaderRulesConfig,
+  RewriteConfig,
+  UpstreamHost,
+} from './shaping-config.ts'
 
 /**
  * The configuration as the rest of the house reads it: defaults filled in, secrets resolved, names
@@ -18,6 +26,8 @@ export interface GatewayConfig {
   readonly supportCacheFile: string | null
   readonly upstreams: readonly UpstreamConfig[]
   readonly routes: readonly RouteConfig[]
+  /** For answers to requests that no route matched; null: they are for no web page. */
+  readonly cors: CorsConfig | null
 }
 
 export interface ListenAddress {
@@ -150,6 +160,7 @@ export interface UpstreamConfig {
   readonly url: string
   /** Added to every request, over whatever the client sent. */
   readonly headers: Readonly<Record<string, string>>
+  readonly host: UpstreamHost
   readonly connectTimeoutMs: number
   /** Connections kept at most; more requests wait. */
   readonly maxConnections: number
@@ -169,8 +180,15 @@ export interface RouteConfig {
   readonly method: string | null
   /** "/v1/weather/{city}", "/files/*". */
   readonly path: string
-  /** Name of an entry of `upstreams`. */
-  readonly upstream: string
+  /** Name of an entry of `upstreams`; null where `answer` stands in for it. */
+  readonly upstream: string | null
+  /** Null: the upstream answers. */
+  readonly answer: AnswerConfig | null
+  /** Null: the upstream gets the target that was matched. */
+  readonly rewrite: RewriteConfig | null
+  /** With the defaults of the file. */
+  readonly headers: HeaderRulesConfig
+  readonly mode: ChargeMode
   readonly price: PriceConfig
   readonly description: string | null
   readonly mimeType: string | null
@@ -179,8 +197,8 @@ export interface RouteConfig {
   readonly billable: readonly { readonly from: number; readonly to: number }[]
   /** Until the upstream's head must have arrived. */
   readonly timeoutMs: number
-  /** Allowed origins, or ["*"]; null: no CORS headers are added. */
-  readonly cors: { readonly origins: readonly string[] } | null
+  /** Null: no CORS headers are added. */
+  readonly cors: CorsConfig | null
   /** Null: responses are not kept. */
   readonly replay: ReplayConfig | null
   /** Whether a payment must carry an identifier of its client (x402 v2 only). */

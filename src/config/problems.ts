@@ -36,6 +36,11 @@ export function formatPath(path: Path): string {
   }, '')
 }
 
+/** A reason as a cure: with a capital letter and a full stop. */
+export function sentence(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}${text.endsWith('.') ? '' : '.'}`
+}
+
 /** Text from the file in quotes, short enough for a line. */
 export function quote(text: string): string {
   return JSON.stringify(shorten(text, QUOTE_LENGTH_MAX))

@@ -1,20 +1,13 @@
 import { z } from 'zod'
+import {
+  chargeMode,
+  corsSetting,
+  headerRules,
+  redirect,
+  respond,
+  rewrite,
+} from './schema-shaping.ts'
 import { duration, name, size, statusRange, text } from './schema-values.ts'
-
-export const corsSetting = z
-  .union([
-    z.literal('off'),
-    z.strictObject({
-      origins: z
-        .array(text(256))
-        .min(1)
-        .meta({
-          description: 'Web origins that browsers may call from, or ["*"] for all of them.',
-          examples: [['*'], ['https://app.example.com']],
-        }),
-    }),
-  ])
-  .meta({ description: 'Whether browsers may call from other web pages. Default: off.' })
 
 export const paymentIdentifier = z.enum(['optional', 'required']).meta({
   description:
@@ -123,6 +116,11 @@ const routeFull = z.strictObject({
     description: 'How long the API may take until its answer begins.',
   }),
   cors: corsSetting.optional(),
+  rewrite: rewrite.optional(),
+  headers: headerRules.optional(),
+  respond: respond.optional(),
+  redirect: redirect.optional(),
+  mode: chargeMode.optional(),
   replay: replay.optional(),
   paymentIdentifier: paymentIdentifier.optional(),
 })

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { localFacilitator } from './schema-local.ts'
+import { upstreamHost } from './schema-shaping.ts'
 import { duration, text, wholeNumber } from './schema-values.ts'
 
 const headers = z.record(z.string(), z.string().max(16 * 1024)).meta({
@@ -86,6 +87,7 @@ const upstreamFull = z.strictObject({
     description:
       'Added to every request to the API, such as its key. Never sent to callers, never logged.',
   }),
+  host: upstreamHost,
   connectTimeout: duration()
     .prefault('5s')
     .meta({ description: 'How long a connection may take.' }),

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { networks } from './schema-networks.ts'
-import { accepts, corsSetting, paymentIdentifier, route } from './schema-routes.ts'
+import { accepts, paymentIdentifier, route } from './schema-routes.ts'
+import { chargeMode, corsSetting, defaultRewrite, headerRules } from './schema-shaping.ts'
 import { facilitator, upstream } from './schema-upstreams.ts'
 import { duration, listenAddress, name, size, text, wholeNumber } from './schema-values.ts'
 
@@ -167,6 +168,9 @@ export const gatewaySchema = z
       .meta({ description: 'Where is remembered which payments were used.' }),
     networks: networks.prefault({}),
     cors: corsSetting.prefault('off'),
+    rewrite: defaultRewrite.optional(),
+    headers: headerRules.prefault({}),
+    mode: chargeMode.prefault('enforce'),
     paymentIdentifier: paymentIdentifier.prefault('optional'),
   })
   .meta({ title: 'farebox configuration' })

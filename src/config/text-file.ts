@@ -1,16 +1,22 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
 
-export type TextFile =
-  | { readonly kind: 'text'; readonly text: string }
-  /** `why` completes "the file …". */
-  | { readonly kind: 'unreadable'; readonly why: string }
+/** `why` completes "the file …". */
+export type UnreadableFile = { readonly kind: 'unreadable'; readonly why: string }
+export type TextFile = { readonly kind: 'text'; readonly text: string } | UnreadableFile
+export type FileBytes = { readonly kind: 'bytes'; readonly bytes: Buffer } | UnreadableFile
+
+/** Reads a small UTF-8 file, as `readFileBytes` does. */
+export function readTextFile(path: string, bytesMax: number): TextFile {
+  const read = readFileBytes(path, bytesMax)
+  return read.kind === 'bytes' ? decode(read.bytes) : read
+}
 
 /**
- * Reads a small UTF-8 file. A pipe or a device is refused instead of waited for.
+ * Reads a small file. A pipe or a device is refused instead of waited for.
  *
  * @param bytesMax Longer files are refused.
  */
-export function readTextFile(path: string, bytesMax: number): TextFile {
+export function readFileBytes(path: string, bytesMax: number): FileBytes {
   let descriptor: number
   try {
     descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
@@ -19,7 +25,9 @@ export function readTextFile(path: string, bytesMax: number): TextFile {
   }
   try {
     if (!fstatSync(descriptor).isFile()) return { kind: 'unreadable', why: 'is not a plain file' }
-    return decode(readAtMost(descriptor, bytesMax + 1), bytesMax)
+    const bytes = readAtMost(descriptor, bytesMax + 1)
+    if (bytes.length <= bytesMax) return { kind: 'bytes', bytes }
+    return { kind: 'unreadable', why: `is larger than ${bytesMax / 1024} KiB` }
   } catch (cause) {
     return { kind: 'unreadable', why: whyNot(cause) }
   } finally {
@@ -39,10 +47,7 @@ function readAtMost(descriptor: number, bytesMax: number): Buffer {
   return buffer.subarray(0, length)
 }
 
-function decode(bytes: Buffer, bytesMax: number): TextFile {
-  if (bytes.length > bytesMax) {
-    return { kind: 'unreadable', why: `is larger than ${bytesMax / 1024} KiB` }
-  }
+function decode(bytes: Buffer): TextFile {
   try {
     return { kind: 'text', text: new TextDecoder('utf-8', { fatal: true }).decode(bytes) }
   } catch {

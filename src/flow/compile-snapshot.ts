@@ -1,15 +1,23 @@
 import type { GatewayConfig, RouteConfig } from '../config/gateway-config.ts'
+import type { CorsConfig } from '../config/shaping-config.ts'
 import type { Offer, ResourceInfo } from '../core/payment.ts'
 import type { UnixMs } from '../core/time.ts'
-import { parseRouteKey } from '../routing/pattern.ts'
-import { createRouteTable } from '../routing/route-table.ts'
+import { parseRouteKey, type Segment } from '../routing/pattern.ts'
+import { createRouteTable, type RouteTable } from '../routing/route-table.ts'
+import {
+  type PathTemplate,
+  parsePathTemplate,
+  withoutSegments,
+} from '../routing/target-template.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import { type ChallengeCache, createChallenge } from '../x402/challenge.ts'
 import { gasSponsoringIn } from '../x402/gas-sponsoring.ts'
 import type { PaymentEngine } from '../x402/payment-engine.ts'
+import { createAnswer } from './answer-route.ts'
 import { createQuotes, type Quotes } from './quotes.ts'
 import type { Route, RouteCors, RoutePrice, Snapshot } from './route.ts'
 import { settleMsMax } from './settle-time.ts'
+import { compileHeaderShaping } from './shape-headers.ts'
 
 /** A snapshot, and what the next one needs to know of it. */
 export interface CompiledSnapshot extends Snapshot {
@@ -32,29 +40,56 @@ export interface SnapshotParts {
 export function compileSnapshot(config: GatewayConfig, parts: SnapshotParts): CompiledSnapshot {
   const quotes = new Map<string, Quotes>()
   const cache: ChallengeCache = new Map()
-  const table = createRouteTable(
-    config.routes.map(route => {
-      const parsed = parseRouteKey(route.key)
-      if (parsed.kind === 'invalid') throw new Error(`Unchecked route key: ${parsed.reason}`)
-      const price = compilePrice(route, { parts, cache, quotes })
-      const { key, method, segments } = { ...parsed, key: route.key }
-      return { key, method, segments, value: compileRoute(route, price, parts) }
-    }),
-  )
+  const table = tableOf(config.routes, (route, segments) => {
+    const price = compilePrice(route, { parts, cache, quotes })
+    return compileRoute(route, { price, segments, config, parts })
+  })
   const payableRoutes = [...quotes.values()].filter(
     one => one.offersAt(parts.now).length > 0,
   ).length
   const { engine } = parts
-  return { match: table.match, engine, settleMsMax: settleMsMax(config), quotes, payableRoutes }
+  const cors = compileCors(config.cors)
+  return {
+    match: table.match,
+    cors,
+    engine,
+    settleMsMax: settleMsMax(config),
+    quotes,
+    payableRoutes,
+  }
 }
 
-function compileRoute(config: RouteConfig, price: RoutePrice, parts: SnapshotParts): Route {
-  const upstream = parts.upstreams.get(config.upstream)
-  if (upstream === undefined) throw new Error(`Unchecked upstream: ${config.upstream}`)
+/** What a request is matched against, with whatever is made of each route. */
+export function tableOf<T>(
+  routes: readonly RouteConfig[],
+  compile: (route: RouteConfig, segments: readonly Segment[]) => T,
+): RouteTable<T> {
+  return createRouteTable(
+    routes.map(route => {
+      const parsed = parseRouteKey(route.key)
+      if (parsed.kind === 'invalid') throw new Error(`Unchecked route key: ${parsed.reason}`)
+      const { method, segments } = parsed
+      return { key: route.key, method, segments, value: compile(route, segments) }
+    }),
+  )
+}
+
+interface RouteParts {
+  readonly price: RoutePrice
+  readonly segments: readonly Segment[]
+  readonly config: GatewayConfig
+  readonly parts: SnapshotParts
+}
+
+function compileRoute(config: RouteConfig, routeParts: RouteParts): Route {
+  const { price, segments } = routeParts
   const { billable } = config
   return {
     key: config.key,
-    upstream,
+    upstream: findUpstream(config, routeParts),
+    rewrite: compileRewrite(config.rewrite, segments),
+    headers: compileHeaderShaping(config.headers),
+    hostFor: compileHost(config, routeParts.config),
     price,
     settle: config.settle,
     isBillable: status => billable.some(({ from, to }) => from <= status && status <= to),
@@ -63,6 +98,33 @@ function compileRoute(config: RouteConfig, price: RoutePrice, parts: SnapshotPar
     replay: config.replay,
     identifierRequired: config.identifierRequired,
   }
+}
+
+function findUpstream(
+  { answer, upstream }: RouteConfig,
+  { segments, parts }: RouteParts,
+): Upstream {
+  if (answer !== null) return createAnswer(answer, segments)
+  const found = parts.upstreams.get(upstream ?? '')
+  if (found === undefined) throw new Error(`Unchecked upstream: ${upstream}`)
+  return found
+}
+
+function compileRewrite(
+  rewrite: RouteConfig['rewrite'],
+  segments: readonly Segment[],
+): PathTemplate | null {
+  if (rewrite === null) return null
+  if (rewrite.kind === 'strip-prefix') return withoutSegments(rewrite.prefix.split('/').length - 1)
+  const parsed = parsePathTemplate(rewrite.template, segments)
+  if (parsed.kind === 'invalid') throw new Error(`Unchecked rewrite: ${parsed.reason}`)
+  return parsed.template
+}
+
+function compileHost(route: RouteConfig, { upstreams }: GatewayConfig): Route['hostFor'] {
+  const host = upstreams.find(({ name }) => name === route.upstream)?.host
+  if (host === undefined || host.kind === 'upstream') return null
+  return host.kind === 'client' ? asked => asked : () => host.host
 }
 
 function compilePrice(
@@ -121,8 +183,15 @@ function settledUpFront(offer: Offer): Offer {
   return { ...offer, requirements: { ...requirements, extra } }
 }
 
-function compileCors(cors: RouteConfig['cors']): RouteCors | null {
+function compileCors(cors: CorsConfig | null): RouteCors | null {
   if (cors === null) return null
+  const { credentials, exposeHeaders, maxAgeMs } = cors
   const origins = new Set(cors.origins)
-  return { anyOrigin: origins.has('*'), allows: origin => origins.has('*') || origins.has(origin) }
+  return {
+    anyOrigin: origins.has('*'),
+    allows: origin => origins.has('*') || origins.has(origin),
+    credentials,
+    exposeHeaders,
+    maxAgeSeconds: Math.floor(maxAgeMs / 1000),
+  }
 }

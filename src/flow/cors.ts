@@ -2,42 +2,63 @@ import type { Exchange, Reply } from './exchange.ts'
 import type { Visit } from './house.ts'
 import type { RouteCors, Snapshot } from './route.ts'
 
-/** What a page in a browser must be able to read to pay and to show its receipt. */
-const EXPOSED = 'PAYMENT-REQUIRED, PAYMENT-RESPONSE, X-PAYMENT-RESPONSE, Farebox-Replayed'
+/** What a page in a browser must be able to read to pay, to wait, and to show its receipt. */
+const EXPOSED = [
+  'PAYMENT-REQUIRED',
+  'PAYMENT-RESPONSE',
+  'X-PAYMENT-RESPONSE',
+  'Farebox-Replayed',
+  'Retry-After',
+  'RateLimit',
+]
 
 /** What a page must be able to send. */
 const PAYMENT_REQUEST_HEADERS = ['PAYMENT-SIGNATURE', 'X-PAYMENT']
 
-const PREFLIGHT_MAX_AGE_SECONDS = '600'
 const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/
 
+interface Preflight {
+  readonly origin: string
+  /** Of the request that the browser would like to send. */
+  readonly method: string
+}
+
+/** What a browser asks before it lets a page send (Fetch standard, "CORS-preflight request"). */
+function readPreflight({ method, headerValues }: Exchange): Preflight | null {
+  if (method !== 'OPTIONS') return null
+  const [origin] = headerValues('origin')
+  const [wanted] = headerValues('access-control-request-method')
+  return origin === undefined || wanted === undefined ? null : { origin, method: wanted }
+}
+
 /**
- * Answers a browser's preflight (Fetch standard, "CORS-preflight request") for a route with CORS
- * on. Null for every other request.
+ * Answers a browser's preflight for a route with CORS on: it is neither priced nor forwarded. Null
+ * for every other request.
  */
 export function answerPreflight(
   exchange: Exchange,
   snapshot: Snapshot,
   path: string,
 ): Reply | null {
-  if (exchange.method !== 'OPTIONS') return null
-  const [origin] = exchange.headerValues('origin')
-  const [method] = exchange.headerValues('access-control-request-method')
-  if (origin === undefined || method === undefined) return null
+  const preflight = readPreflight(exchange)
+  if (preflight === null) return null
+  const { origin, method } = preflight
   const match = snapshot.match(method, path)
   if (match.kind !== 'route' || match.value.cors === null) return null
-  const allowed = originHeaders(match.value.cors, origin)
+  const { cors } = match.value
+  const allowed = originHeaders(cors, origin)
   if (allowed === null) return { status: 403, headers: [], body: Buffer.alloc(0), outcome: 'cors' }
   return {
     status: 204,
     headers: [
       ...allowed,
+      ...(cors.anyOrigin ? [] : ['Vary', 'Origin']),
       'Access-Control-Allow-Methods',
       method,
       'Access-Control-Allow-Headers',
       allowedHeaders(exchange),
       'Access-Control-Max-Age',
-      PREFLIGHT_MAX_AGE_SECONDS,
+      String(cors.maxAgeSeconds),
     ],
     body: Buffer.alloc(0),
     outcome: 'preflight',
@@ -53,23 +74,41 @@ function allowedHeaders(exchange: Exchange): string {
   return [...PAYMENT_REQUEST_HEADERS, ...asked.slice(0, 64)].join(', ')
 }
 
-/** Adds what a browser needs to let the page read the reply; the upstream's own word gives way. */
+/**
+ * Adds what a browser needs to let the page read the reply; the upstream's own word gives way.
+ * Answers to what no route matched are for the pages that the file allows by default.
+ */
 export function withCors(reply: Reply, visit: Visit): Reply {
-  const cors = visit.route?.cors ?? null
+  const { route, snapshot, exchange } = visit
+  const cors = route === null ? snapshot.cors : route.cors
   if (cors === null) return reply
-  const [origin] = visit.exchange.headerValues('origin')
+  const [origin] = exchange.headerValues('origin')
   if (origin === undefined && cors.anyOrigin) return reply
+  // It has its answer, or is about something that is not listed.
+  if (route === null && readPreflight(exchange) !== null) return reply
   const kept = withoutCors(reply.headers)
-  const allowed = origin === undefined ? null : originHeaders(cors, origin)
   // Also where nothing is allowed: a cache must not give this reply to a page that is.
-  if (allowed === null) return { ...reply, headers: [...kept, 'Vary', 'Origin'] }
-  return { ...reply, headers: [...kept, ...allowed, 'Access-Control-Expose-Headers', EXPOSED] }
+  if (!cors.anyOrigin && !variesByOrigin(kept)) kept.push('Vary', 'Origin')
+  const allowed = origin === undefined ? null : originHeaders(cors, origin)
+  if (allowed === null) return { ...reply, headers: kept }
+  const exposed = [...EXPOSED, ...cors.exposeHeaders].join(', ')
+  return { ...reply, headers: [...kept, ...allowed, 'Access-Control-Expose-Headers', exposed] }
 }
 
 function originHeaders(cors: RouteCors, origin: string): string[] | null {
   if (cors.anyOrigin) return ['Access-Control-Allow-Origin', '*']
   if (!cors.allows(origin)) return null
-  return ['Access-Control-Allow-Origin', origin, 'Vary', 'Origin']
+  const allowed = ['Access-Control-Allow-Origin', origin]
+  return cors.credentials ? [...allowed, 'Access-Control-Allow-Credentials', 'true'] : allowed
+}
+
+function variesByOrigin(headers: readonly string[]): boolean {
+  for (let index = 0; index < headers.length; index += 2) {
+    if (headers[index]?.toLowerCase() !== 'vary') continue
+    const fields = (headers[index + 1] ?? '').toLowerCase().split(',')
+    if (fields.some(field => field.trim() === 'origin' || field.trim() === '*')) return true
+  }
+  return false
 }
 
 function withoutCors(headers: readonly string[]): string[] {

@@ -8,9 +8,9 @@ import type { Visit } from './house.ts'
 import type { Bought, Purchase } from './purchase.ts'
 import type { Route } from './route.ts'
 
-export async function forwardFree(visit: Visit, route: Route, target: string): Promise<Reply> {
+export async function forwardFree(visit: Visit, route: Route): Promise<Reply> {
   const body = visit.exchange.bodyStream()
-  const outcome = await send(visit, route, { target, body, addedHeaders: [] })
+  const outcome = await send(visit, route, { body, addedHeaders: [] })
   if (outcome.kind !== 'response') return upstreamFailure(outcome)
   const { status, headers } = outcome
   return { status, headers, body: outcome.body, outcome: 'free' }
@@ -18,7 +18,7 @@ export async function forwardFree(visit: Visit, route: Route, target: string): P
 
 /** Forwards a paid request. The upstream learns who paid from headers that clients cannot set. */
 export function forwardPaid(purchase: Purchase, bought: Bought): Promise<UpstreamOutcome> {
-  const { visit, route, target, payment, body } = purchase
+  const { visit, route, payment, body } = purchase
   const { key, amount, decimals, symbol } = bought
   const id = paymentId(key)
   const addedHeaders = [
@@ -36,7 +36,7 @@ export function forwardPaid(purchase: Purchase, bought: Bought): Promise<Upstrea
   const bytes = body.kind === 'whole' ? body.bytes : body.stream
   // What is paid and will be kept is worth having, even while nobody waits for it.
   const outlivesClient = route.replay !== null && visit.receipt !== null
-  return send(visit, route, { target, body: emptyAsNull(bytes), addedHeaders, outlivesClient })
+  return send(visit, route, { body: emptyAsNull(bytes), addedHeaders, outlivesClient })
 }
 
 function emptyAsNull(body: Buffer | Readable): Buffer | Readable | null {
@@ -47,7 +47,6 @@ async function send(
   visit: Visit,
   route: Route,
   request: {
-    readonly target: string
     readonly body: Buffer | Readable | null
     readonly addedHeaders: readonly string[]
     readonly outlivesClient?: boolean
@@ -56,12 +55,15 @@ async function send(
   const { exchange, house } = visit
   const startedAt = house.clock()
   const watch = { stop: () => {} }
+  const added = [...forwardedHeaders(exchange), ...request.addedHeaders]
+  if (route.hostFor !== null) added.push('Host', route.hostFor(exchange.host ?? ''))
+  const { headers } = route
   const outcome = await route.upstream.send(
     {
       method: exchange.method,
-      target: request.target,
-      rawHeaders: exchange.rawHeaders,
-      addedHeaders: [...forwardedHeaders(exchange), ...request.addedHeaders],
+      target: visit.forwardedTarget,
+      rawHeaders: headers === null ? exchange.rawHeaders : headers.request(exchange.rawHeaders),
+      addedHeaders: headers === null ? added : [...headers.request(added), ...headers.added],
       body: request.body,
       timeoutMs: route.timeoutMs,
     },
@@ -71,7 +73,9 @@ async function send(
   )
   watch.stop()
   visit.upstreamMs = house.clock() - startedAt
-  return outcome
+  if (headers === null || outcome.kind !== 'response') return outcome
+  const { response, body } = headers
+  return { ...outcome, headers: response(outcome.headers), body: body(outcome.body) }
 }
 
 /** Who asked, as far as we know it ourselves. */

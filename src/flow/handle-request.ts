@@ -2,6 +2,7 @@ import { readRequestTarget } from '../routing/request-target.ts'
 import { decodePayment } from '../x402/decode-payment.ts'
 import { checkLocally } from '../x402/local-checks.ts'
 import { admit } from './admit.ts'
+import { aim } from './aim.ts'
 import { problemReply } from './answers.ts'
 import { recallSettled } from './await-settlement.ts'
 import { answerPreflight, withCors } from './cors.ts'
@@ -41,11 +42,11 @@ async function walk(visit: Visit): Promise<Reply> {
   if (match.kind !== 'route') return notListed(match)
   const route = match.value
   visit.route = route
-  const barred = admit(visit)
+  const barred = aim(visit, target) ?? admit(visit)
   if (barred !== null) return barred
 
   const { price } = route
-  if (price.kind === 'free') return forwardFree(visit, route, target.full)
+  if (price.kind === 'free') return forwardFree(visit, route)
   const decoded = decodePayment(exchange.headerValues)
   if (decoded.kind === 'absent') return paymentRequired(price, visit, target.path)
   if (decoded.kind === 'malformed') {

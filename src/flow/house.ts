@@ -48,6 +48,8 @@ export interface Visit {
   readonly leave: () => void
   readonly startedAt: UnixMs
   route: Route | null
+  /** What the upstream is asked for: path and query. Empty until a route has matched. */
+  forwardedTarget: string
   payment: Payment | null
   lease: Lease | null
   receipt: Receipt | null

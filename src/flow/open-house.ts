@@ -57,6 +57,7 @@ export function openHouse(parts: HouseParts): House {
         leave,
         startedAt: clock(),
         route: null,
+        forwardedTarget: '',
         payment: null,
         lease: null,
         receipt: null,

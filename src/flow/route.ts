@@ -1,15 +1,24 @@
 import type { ReplayConfig, SettleMode } from '../config/gateway-config.ts'
 import type { Offer } from '../core/payment.ts'
 import type { UnixMs } from '../core/time.ts'
+import type { PathTemplate } from '../routing/target-template.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import type { Challenge } from '../x402/challenge.ts'
 import type { PaymentEngine } from '../x402/payment-engine.ts'
+import type { HeaderShaping } from './shape-headers.ts'
 
 /** One route of a snapshot, with everything looked up beforehand. */
 export interface Route {
   /** As the YAML writes it. */
   readonly key: string
+  /** Or what answers in its place. */
   readonly upstream: Upstream
+  /** Null: the upstream gets the target that was matched. */
+  readonly rewrite: PathTemplate | null
+  /** Null: headers pass as they are. */
+  readonly headers: HeaderShaping | null
+  /** What the upstream is told that it was asked for; null: its own host. */
+  readonly hostFor: ((clientHost: string) => string) | null
   readonly price: RoutePrice
   readonly settle: SettleMode
   /** Whether a response with this status is charged for. */
@@ -38,6 +47,11 @@ export interface RouteCors {
   allows(origin: string): boolean
   /** True where every origin is allowed, so that answers do not vary by it. */
   readonly anyOrigin: boolean
+  /** Whether pages may send cookies. */
+  readonly credentials: boolean
+  /** Beside the headers of payments. */
+  readonly exposeHeaders: readonly string[]
+  readonly maxAgeSeconds: number
 }
 
 export type RouteMatch =
@@ -48,6 +62,8 @@ export type RouteMatch =
 /** One immutable compiled configuration. A request keeps the one it began with. */
 export interface Snapshot {
   match(method: string, path: string): RouteMatch
+  /** For answers to requests that no route matched. */
+  readonly cors: RouteCors | null
   readonly engine: PaymentEngine
   /** The longest that a facilitator may take to settle. */
   readonly settleMsMax: number

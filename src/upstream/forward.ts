@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { buildConnector, type Dispatcher, Pool } from 'undici'
 import type { UpstreamConfig } from '../config/gateway-config.ts'
 import { ForwardHandler } from './forward-handler.ts'
@@ -13,7 +14,7 @@ const WAITING_MAX = 1_024
 
 /** An upstream over HTTP/1.1 with kept-alive connections. */
 export function createUpstream(config: UpstreamConfig): Upstream {
-  const { origin, pathname } = new URL(config.url)
+  const { origin, pathname, hostname } = new URL(config.url)
   const basePath = pathname === '/' ? '' : pathname.replace(/\/$/, '')
   const rules = createHeaderRules(config.headers)
   const resets = watchResets()
@@ -37,7 +38,7 @@ export function createUpstream(config: UpstreamConfig): Upstream {
     send: (request, signalAbort) =>
       new Promise(resolve => {
         const refuse = (detail: string): void => resolve({ kind: 'unreachable', detail })
-        const options = toDispatch(request, basePath, rules)
+        const options = toDispatch(request, { basePath, rules, hostname })
         if (!isSendable(options)) return refuse('NOT_SENDABLE')
         if (waiting >= WAITING_MAX) return refuse('TOO_MANY_WAITING')
         const handler = new ForwardHandler({
@@ -58,10 +59,15 @@ export function createUpstream(config: UpstreamConfig): Upstream {
 
 function toDispatch(
   request: UpstreamRequest,
-  basePath: string,
-  rules: HeaderRules,
-): Dispatcher.DispatchOptions & { headers: string[] } {
+  {
+    basePath,
+    rules,
+    hostname,
+  }: { readonly basePath: string; readonly rules: HeaderRules; readonly hostname: string },
+): Dispatcher.DispatchOptions & { headers: string[]; servername: string } {
   return {
+    // Else undici takes it from Host, and opens a connection for each other one that it is given.
+    servername: isIP(hostname) === 0 ? hostname : '',
     method: request.method,
     path: basePath + request.target,
     headers: rules.forRequest(request.rawHeaders, request.addedHeaders),

@@ -1,3 +1,5 @@
+import { canonicalHeaderName } from '../core/header-name.ts'
+
 /**
  * Which headers pass, which stop here, and why. Both directions, one table.
  */
@@ -61,12 +63,12 @@ function createFilter(
   direction: Direction,
   alsoDrop: readonly string[],
 ): (name: string) => boolean {
-  const also = new Set(alsoDrop.map(canonicalName))
+  const also = new Set(alsoDrop.map(canonicalHeaderName))
   const decided = new Map<string, boolean>()
   return name => {
     const known = decided.get(name)
     if (known !== undefined) return known
-    const canonical = canonicalName(name)
+    const canonical = canonicalHeaderName(name)
     const drops =
       also.has(canonical) ||
       findDropped(canonical)?.from.includes(direction) === true ||
@@ -79,11 +81,6 @@ function createFilter(
 function findDropped(canonical: string): Dropped | undefined {
   if (Object.hasOwn(DROPPED, canonical)) return DROPPED[canonical]
   return DROPPED_PREFIXES.find(({ prefix }) => canonical.startsWith(prefix))
-}
-
-/** Upstreams behind CGI read "X_Payment", "X.Payment" and "X-Payment" as one, so we do as well. */
-function canonicalName(name: string): string {
-  return name.toLowerCase().replaceAll(/[^a-z0-9]/g, '-')
 }
 
 /** Header names that the connection's own header declares to be for this hop only. */
@@ -113,14 +110,14 @@ export interface HeaderRules {
 export function createHeaderRules(ownHeaders: Readonly<Record<string, string>>): HeaderRules {
   const own = Object.entries(ownHeaders).flat()
   const stopsRequest = createFilter('request', Object.keys(ownHeaders))
-  const ownNames = new Set(Object.keys(ownHeaders).map(canonicalName))
+  const ownNames = new Set(Object.keys(ownHeaders).map(canonicalHeaderName))
   const stopsReply = createFilter('reply', [])
   return {
     forRequest: (rawHeaders, added) => {
       const passed = pass(rawHeaders, stopsRequest)
       for (let index = 0; index < added.length; index += 2) {
         const name = added[index] ?? ''
-        if (ownNames.size > 0 && ownNames.has(canonicalName(name))) continue
+        if (ownNames.size > 0 && ownNames.has(canonicalHeaderName(name))) continue
         passed.push(name, added[index + 1] ?? '')
       }
       for (const text of own) passed.push(text)

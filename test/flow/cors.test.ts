@@ -4,10 +4,16 @@ import type { Exchange, Reply } from '../../src/flow/exchange.ts'
 import type { Visit } from '../../src/flow/house.ts'
 import type { Route, RouteCors, RouteMatch, Snapshot } from '../../src/flow/route.ts'
 
-const EXPOSED = 'PAYMENT-REQUIRED, PAYMENT-RESPONSE, X-PAYMENT-RESPONSE, Farebox-Replayed'
+const EXPOSED =
+  'PAYMENT-REQUIRED, PAYMENT-RESPONSE, X-PAYMENT-RESPONSE, Farebox-Replayed, Retry-After, RateLimit'
 
-const anybody: RouteCors = { anyOrigin: true, allows: () => true }
-const shop: RouteCors = { anyOrigin: false, allows: origin => origin === 'https://shop.example' }
+const rest = { credentials: false, exposeHeaders: [], maxAgeSeconds: 600 }
+const anybody: RouteCors = { ...rest, anyOrigin: true, allows: () => true }
+const shop: RouteCors = {
+  ...rest,
+  anyOrigin: false,
+  allows: origin => origin === 'https://shop.example',
+}
 
 function exchangeOf(method: string, headers: Record<string, string | string[]>): Exchange {
   const headerValues = (name: string) => [headers[name] ?? []].flat()
@@ -58,6 +64,15 @@ describe('a preflight', () => {
     const reply = answer(shop)
     expect(Object.fromEntries(reply ? pairs(reply) : [])).toMatchObject({
       'access-control-allow-origin': 'https://shop.example',
+      vary: 'Origin',
+    })
+  })
+
+  test('says how long it may be remembered, and that cookies may come', () => {
+    const reply = answer({ ...shop, credentials: true, maxAgeSeconds: 60 })
+    expect(Object.fromEntries(reply ? pairs(reply) : [])).toMatchObject({
+      'access-control-allow-credentials': 'true',
+      'access-control-max-age': '60',
       vary: 'Origin',
     })
   })
@@ -134,6 +149,45 @@ describe('a reply', () => {
     ['no origin', null],
   ])('to %s varies by origin too, so that no cache gives it to an allowed one', (_, origin) => {
     expect(pairs(replyTo(shop, origin))).toContainEqual(['vary', 'Origin'])
+  })
+
+  test('says once that it varies by origin, whatever the API says of it', () => {
+    const vary = (value: string): string[] => {
+      const from = { ...reply, headers: ['vary', value] }
+      const exchange = exchangeOf('GET', { origin: 'https://shop.example' })
+      const visit = { exchange, route: routeWith(shop) } as Partial<Visit> as Visit // all that is looked at
+      return pairs(withCors(from, visit)).flatMap(([name, text]) => (name === 'vary' ? [text] : []))
+    }
+    expect(vary('Accept-Encoding')).toEqual(['Accept-Encoding', 'Origin'])
+    expect(vary('accept, ORIGIN')).toEqual(['accept, ORIGIN'])
+    expect(vary('*')).toEqual(['*'])
+  })
+
+  test('lets pages send cookies and read more headers where the route says so', () => {
+    const cors = { ...shop, credentials: true, exposeHeaders: ['x-request-id'] }
+    expect(pairs(replyTo(cors, 'https://shop.example'))).toEqual(
+      expect.arrayContaining([
+        ['access-control-allow-credentials', 'true'],
+        ['access-control-expose-headers', `${EXPOSED}, x-request-id`],
+      ]),
+    )
+    expect(JSON.stringify(replyTo(cors, 'https://evil.example'))).not.toMatch(/credentials.*true/i)
+  })
+
+  test('to what no route matched is for the pages that the file allows by default', () => {
+    const unmatched = (method: string, cors: RouteCors | null): Reply => {
+      const origin = 'https://shop.example'
+      const exchange = exchangeOf(method, { origin, 'access-control-request-method': 'GET' })
+      const snapshot = { cors } as Partial<Snapshot> as Snapshot // all that is looked at
+      return withCors(reply, { exchange, snapshot, route: null } as Partial<Visit> as Visit) // likewise
+    }
+    expect(pairs(unmatched('GET', shop))).toContainEqual([
+      'access-control-allow-origin',
+      'https://shop.example',
+    ])
+    expect(unmatched('GET', null)).toBe(reply)
+    // A preflight has its answer already.
+    expect(unmatched('OPTIONS', shop)).toBe(reply)
   })
 
   test('is left alone on a route without CORS, and where no page asks', () => {

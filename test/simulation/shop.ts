@@ -37,12 +37,16 @@ const offer: Offer = {
   v1Network: 'base-sepolia',
 }
 
+const NO_CHANGES = { set: {}, remove: [] }
+const NO_HEADER_RULES = { request: NO_CHANGES, response: NO_CHANGES }
+
 function route(key: string, settle: SettleMode): RouteConfig {
   const [method = '', path = ''] = key.split(' ')
   return {
     ...{ key, method, path, settle, upstream: 'api', price: { kind: 'paid', offers: [offer] } },
     ...{ description: null, mimeType: null, cors: null, timeoutMs: UPSTREAM_MS_MAX },
     ...{ billable: [{ from: 200, to: 399 }], replay: null, identifierRequired: false },
+    ...{ answer: null, rewrite: null, headers: NO_HEADER_RULES, mode: 'enforce' },
   }
 }
 
@@ -86,12 +90,14 @@ export function shopConfig(rpc: readonly string[]): GatewayConfig {
       {
         ...{ name: 'api', url: 'http://api.invalid', headers: {} },
         ...{ connectTimeoutMs: 1_000, maxConnections: 64 },
+        host: { kind: 'upstream' },
       },
     ],
     routes: [
       route('GET /v1/weather/{city}', 'on-response'),
       route('POST /v1/report/{city}', 'before-upstream'),
     ],
+    cors: null,
   }
 }
 

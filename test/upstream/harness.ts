@@ -9,6 +9,7 @@ export function upstreamAt(url: string, settings: Partial<UpstreamConfig> = {}):
     name: 'test',
     url,
     headers: {},
+    host: { kind: 'upstream' },
     connectTimeoutMs: 2_000,
     maxConnections: 4,
     ...settings,

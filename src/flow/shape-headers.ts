@@ -1,0 +1,65 @@
+import type { HeaderChanges, HeaderRulesConfig } from '../config/shaping-config.ts'
+import { canonicalHeaderName } from '../core/header-name.ts'
+import type { ReplyStream } from './exchange.ts'
+
+/** What a route's configuration does to headers. Names and values stand in turn. */
+export interface HeaderShaping {
+  /** What the upstream gets of the client's headers, or of ours. */
+  request(headers: readonly string[]): readonly string[]
+  /** What is set on requests, after all others. */
+  readonly added: readonly string[]
+  /** What the client gets of the upstream's answer, before ours are put to it. */
+  response(headers: readonly string[]): string[]
+  /** A body whose trailers lose what the head would lose. */
+  body(body: ReplyStream): ReplyStream
+}
+
+/** Null where nothing is set or removed, which costs nothing. */
+export function compileHeaderShaping(config: HeaderRulesConfig): HeaderShaping | null {
+  const { request, response } = config
+  if (isEmpty(request) && isEmpty(response)) return null
+  const stopsRequest = createStop(request)
+  const stopsResponse = createStop(response)
+  const added = Object.entries(request.set).flat()
+  const addedToResponse = Object.entries(response.set).flat()
+  return {
+    request: headers => without(headers, stopsRequest),
+    added,
+    response: headers => [...without(headers, stopsResponse), ...addedToResponse],
+    body: isEmpty(response) ? body => body : body => withoutTrailers(body, stopsResponse),
+  }
+}
+
+function isEmpty({ set, remove }: HeaderChanges): boolean {
+  return Object.keys(set).length === 0 && remove.length === 0
+}
+
+type Stop = (name: string) => boolean
+
+/** In every spelling: what is set must not stand there a second time under a look-alike. */
+function createStop({ set, remove }: HeaderChanges): Stop {
+  const stopped = new Set([...Object.keys(set), ...remove].map(canonicalHeaderName))
+  return name => stopped.has(canonicalHeaderName(name))
+}
+
+function without(headers: readonly string[], stops: Stop): string[] {
+  const kept: string[] = []
+  for (let index = 0; index < headers.length; index += 2) {
+    const name = headers[index] ?? ''
+    if (!stops(name)) kept.push(name, headers[index + 1] ?? '')
+  }
+  return kept
+}
+
+function withoutTrailers(body: ReplyStream, stops: Stop): ReplyStream {
+  return {
+    pipeTo: sink =>
+      body.pipeTo({
+        write: chunk => sink.write(chunk),
+        drained: callback => sink.drained(callback),
+        end: trailers => sink.end(without(trailers, stops)),
+        destroy: () => sink.destroy(),
+      }),
+    cancel: () => body.cancel(),
+  }
+}
