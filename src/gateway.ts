@@ -110,6 +110,8 @@ export async function openGateway(
     version: fareboxVersion(),
     countLedgerRows: () => ledger.countByState(),
     facilitators: () => inForce?.current.payments.facilitators ?? [],
+    shadowRoutes: () =>
+      inForce?.current.config.routes.filter(({ mode }) => mode === 'shadow').length ?? 0,
   })
   const storeHealth = createStoreHealth(clock)
   const observer = combineObservers(metrics.observer, logger.observer, storeHealth.observer)
@@ -141,6 +143,7 @@ export async function openGateway(
   opened.defer(() => server.drain(force.current.config.server.drainTimeoutMs))
   opened.defer(() => settlements.close())
   opened.defer(() => readiness.startDraining())
+  warnOfShadow(force.current.config, logger)
 
   const running = opened.move()
   return {
@@ -151,11 +154,18 @@ export async function openGateway(
     reloaded(problems) {
       readiness.noteReload(problems)
       observer.configReloaded({ ok: problems.length === 0, problems })
+      if (problems.length === 0) warnOfShadow(force.current.config, logger)
     },
     readiness: readiness.report,
     metrics: metrics.report,
     close: () => running.disposeAsync(),
   }
+}
+
+function warnOfShadow({ routes }: GatewayConfig, logger: Logger): void {
+  const given = routes.filter(({ mode }) => mode === 'shadow').map(({ key }) => key)
+  if (given.length === 0) return
+  logger.warn('SHADOW MODE: priced routes are served to everybody for nothing', { routes: given })
 }
 
 const clock: Clock = () => unixMs(Date.now())

@@ -98,10 +98,11 @@ async function ask(
 
 /** A route as programs read it: amounts as text, because JSON numbers are floats. */
 function describeRoute(route: RouteConfig) {
-  const { key, price, settle } = route
+  const { key, price, settle, mode } = route
   const upstream = whoAnswers(route)
   if (price.kind === 'free') return { route: key, upstream, price: 'free' }
-  return { route: key, upstream, settle, price: 'paid', offers: price.offers.map(describeOffer) }
+  const offers = price.offers.map(describeOffer)
+  return { route: key, upstream, settle, mode, price: 'paid', offers }
 }
 
 /** The name of an upstream, or what stands in for one. */
@@ -146,5 +147,6 @@ function offerRow(route: RouteConfig, offer: Offer, index: number): string[] {
   const name = offer.v1Network === null ? network : `${offer.v1Network} (${network})`
   // The second way to pay for a route stands below the first.
   const [key, upstream] = index === 0 ? [route.key, whoAnswers(route)] : ['', '']
-  return [key, offerPrice(offer), name, payTo, upstream]
+  const price = `${offerPrice(offer)}${route.mode === 'shadow' ? ' (shadow: not charged)' : ''}`
+  return [key, price, name, payTo, upstream]
 }

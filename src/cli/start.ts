@@ -100,4 +100,8 @@ async function greet(gateway: Addresses, file: string, { output, env }: Place): 
       ...paid,
     ]),
   )
+  const given = routes.filter(({ mode }) => mode === 'shadow').length
+  if (given === 0) return
+  const warning = `SHADOW MODE: ${given} priced routes are served to everybody for nothing.`
+  output.note(styled(['bold', 'yellow'], warning, output.stderr))
 }

@@ -72,6 +72,7 @@ function checkRoute(setting: RouteSetting, key: string, scope: RouteScope) {
   const isAnswered = ['respond', 'redirect'].some(name => context.isWritten([...path, name]))
   return {
     ...shaping,
+    mode: price.kind === 'free' ? 'enforce' : (setting.mode ?? defaults.shaping.mode),
     upstream: isAnswered ? null : findUpstream(setting.upstream, path, context),
     price,
     description: setting.description ?? null,
@@ -87,7 +88,7 @@ function checkRoute(setting: RouteSetting, key: string, scope: RouteScope) {
 /** Where nobody pays there is no payment to tell a retry by. */
 function reportIfFree(price: PriceConfig, path: Path, context: CheckContext): void {
   if (price.kind !== 'free') return
-  for (const name of ['replay', 'paymentIdentifier']) {
+  for (const name of ['replay', 'paymentIdentifier', 'mode']) {
     if (!context.isWritten([...path, name])) continue
     const finding = {
       message: 'has no meaning on a free route',

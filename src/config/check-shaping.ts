@@ -30,7 +30,7 @@ export function checkShaping(
     readonly path: Path
     readonly context: CheckContext
   },
-): ShapingDefaults & Pick<RouteConfig, 'answer'> {
+): Omit<ShapingDefaults, 'mode'> & Pick<RouteConfig, 'answer'> {
   const { fallback, path, context } = scope
   const { cors, rewrite, headers } = setting
   const answer = checkAnswer(setting, segments, { path, context })
@@ -46,6 +46,5 @@ export function checkShaping(
             fallback.headers,
             checkHeaderRules(headers, [...path, 'headers'], context),
           ),
-    mode: setting.mode ?? fallback.mode,
   }
 }

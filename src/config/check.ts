@@ -3,6 +3,7 @@ import { type CheckContext, createCheckContext, type KnownThings } from './check
 import { checkFacilitatorLimits } from './check-facilitator-limits.ts'
 import { reportOverruled } from './check-header-rules.ts'
 import { addLocalRpc, localEntries } from './check-local.ts'
+import { noteShadow } from './check-mode.ts'
 import { checkNetworks } from './check-networks.ts'
 import { checkRoutes } from './check-routes.ts'
 import { checkAdmin, checkServer, checkStore, supportCacheFile } from './check-server.ts'
@@ -56,6 +57,7 @@ export function checkSettings(
   }
   checkCompleteness(config, context)
   reportOverruled(config, context)
+  noteShadow(config.routes, context)
   checkFacilitatorLimits(config, context)
   return { config, findings, notes }
 }

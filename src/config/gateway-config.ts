@@ -188,6 +188,7 @@ export interface RouteConfig {
   readonly rewrite: RewriteConfig | null
   /** With the defaults of the file. */
   readonly headers: HeaderRulesConfig
+  /** Always `enforce` on a free route. */
   readonly mode: ChargeMode
   readonly price: PriceConfig
   readonly description: string | null

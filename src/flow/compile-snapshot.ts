@@ -91,6 +91,7 @@ function compileRoute(config: RouteConfig, routeParts: RouteParts): Route {
     headers: compileHeaderShaping(config.headers),
     hostFor: compileHost(config, routeParts.config),
     price,
+    shadow: config.mode === 'shadow' ? offersOf(config) : null,
     settle: config.settle,
     isBillable: status => billable.some(({ from, to }) => from <= status && status <= to),
     timeoutMs: config.timeoutMs,
@@ -138,7 +139,8 @@ function compilePrice(
     return requirements === null ? [] : [{ ...offer, requirements }]
   })
   const quotes = createQuotes(offers, previous?.quotes.get(config.key) ?? null, now)
-  shared.quotes.set(config.key, quotes)
+  // What is never asked for is never quoted.
+  if (config.mode === 'enforce') shared.quotes.set(config.key, quotes)
   const { offersAt } = quotes
   if (offers.length === 0) return { kind: 'paid', offersAt, challenge: null }
   const { key, identifierRequired } = config

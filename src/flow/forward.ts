@@ -8,12 +8,13 @@ import type { Visit } from './house.ts'
 import type { Bought, Purchase } from './purchase.ts'
 import type { Route } from './route.ts'
 
-export async function forwardFree(visit: Visit, route: Route): Promise<Reply> {
+/** @param served What log and metrics call it when the upstream answers. */
+export async function forwardFree(visit: Visit, route: Route, served = 'free'): Promise<Reply> {
   const body = visit.exchange.bodyStream()
   const outcome = await send(visit, route, { body, addedHeaders: [] })
   if (outcome.kind !== 'response') return upstreamFailure(outcome)
   const { status, headers } = outcome
-  return { status, headers, body: outcome.body, outcome: 'free' }
+  return { status, headers, body: outcome.body, outcome: served }
 }
 
 /** Forwards a paid request. The upstream learns who paid from headers that clients cannot set. */

@@ -19,6 +19,7 @@ import {
   paymentRequired,
 } from './refusals.ts'
 import { sell } from './sell.ts'
+import { serveInShadow } from './shadow.ts'
 
 /** Every request walks this way; whatever happens on it, it is answered, delivered and recorded. */
 export async function handleRequest(exchange: Exchange, house: House): Promise<void> {
@@ -47,6 +48,7 @@ async function walk(visit: Visit): Promise<Reply> {
 
   const { price } = route
   if (price.kind === 'free') return forwardFree(visit, route)
+  if (route.shadow !== null) return serveInShadow(visit, route, target.path)
   const decoded = decodePayment(exchange.headerValues)
   if (decoded.kind === 'absent') return paymentRequired(price, visit, target.path)
   if (decoded.kind === 'malformed') {

@@ -11,6 +11,7 @@ import type { Room } from './room.ts'
 import type { Route, Snapshot } from './route.ts'
 import type { SettlementCheck } from './settlement-check.ts'
 import type { SettlementWatch } from './settlement-watch.ts'
+import type { ShadowCharge } from './shadow.ts'
 
 /** Everything the corridor may use. `gateway.ts` puts it together. */
 export interface House {
@@ -55,6 +56,8 @@ export interface Visit {
   receipt: Receipt | null
   /** True once this request's own settle has moved the money. */
   charged: boolean
+  /** Null outside of shadow mode. */
+  shadow: ShadowCharge | null
   /** Milliseconds until the upstream's head arrived; null when it was not asked. */
   upstreamMs: number | null
 }

@@ -62,6 +62,7 @@ export function openHouse(parts: HouseParts): House {
         lease: null,
         receipt: null,
         charged: false,
+        shadow: null,
         upstreamMs: null,
       }
     },

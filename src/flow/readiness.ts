@@ -40,6 +40,7 @@ export function createReadiness(parts: ReadinessParts): Readiness {
       ]
       const { payments } = force.current
       const amiss = [
+        ...shadowReasons(force),
         ...facilitatorReasons(payments),
         ...differenceReasons(settlementCheck),
         ...reloadProblems.map(refusedReload),
@@ -90,8 +91,16 @@ function differenceReasons({ differences }: ReadinessParts['settlementCheck']): 
   ]
 }
 
+function shadowReasons({ current }: Force): string[] {
+  const routes = current.config.routes.filter(({ mode }) => mode === 'shadow').length
+  if (routes === 0) return []
+  return [`SHADOW MODE: priced routes that are served to everybody for nothing: ${routes}`]
+}
+
 function payableReasons({ current }: Force): string[] {
-  const paid = current.config.routes.filter(({ price }) => price.kind === 'paid')
+  const paid = current.config.routes.filter(
+    ({ price, mode }) => price.kind === 'paid' && mode === 'enforce',
+  )
   if (paid.length === 0 || current.snapshot.payableRoutes > 0) return []
   return ['no facilitator takes payments for any priced route']
 }

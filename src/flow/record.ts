@@ -18,6 +18,23 @@ export function toRequestFinished(visit: Visit, reply: Reply, delivery: Delivery
     clientAddress: exchange.clientAddress,
     ...(upstreamMs === null ? {} : { upstreamMs }),
     ...paymentOf(visit, reply),
+    ...shadowOf(visit),
+  }
+}
+
+function shadowOf({ shadow }: Visit): Pick<RequestFinished, 'shadow'> {
+  if (shadow === null) return {}
+  const { offer, isDue, payment } = shadow
+  return {
+    shadow: {
+      network: offer.requirements.network,
+      asset: offer.symbol,
+      amount: offer.amount,
+      decimals: offer.decimals,
+      due: isDue,
+      payment: payment.kind,
+      reason: 'reason' in payment ? payment.reason : null,
+    },
   }
 }
 

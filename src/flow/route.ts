@@ -20,6 +20,8 @@ export interface Route {
   /** What the upstream is told that it was asked for; null: its own host. */
   readonly hostFor: ((clientHost: string) => string) | null
   readonly price: RoutePrice
+  /** What is counted instead of charged, in shadow mode; null: it is charged. */
+  readonly shadow: readonly Offer[] | null
   readonly settle: SettleMode
   /** Whether a response with this status is charged for. */
   isBillable(status: number): boolean

@@ -12,8 +12,26 @@ export interface RequestFinished {
   readonly durationMs: number
   readonly clientAddress: string
   readonly payment?: PaymentSeen
+  /** Of priced routes in shadow mode only. */
+  readonly shadow?: ShadowSeen
   /** Until the upstream's head arrived; absent when it was not asked. */
   readonly upstreamMs?: number
+}
+
+/** What a request would have been charged, had its route not been in shadow mode. */
+export interface ShadowSeen {
+  readonly network: NetworkId
+  /** Ticker ("USDC"). */
+  readonly asset: string
+  /** Atomic units. */
+  readonly amount: bigint
+  readonly decimals: number
+  /** False: its answer is one that costs nothing. */
+  readonly due: boolean
+  /** What the caller sent of its own accord; "passed" the checks that ask nobody. */
+  readonly payment: 'absent' | 'malformed' | 'refused' | 'passed'
+  /** Why it is malformed or refused: a code from a fixed set. */
+  readonly reason: string | null
 }
 
 /** What became of the payment that came with a request. */

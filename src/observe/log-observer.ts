@@ -1,6 +1,6 @@
 import { formatAmount } from '../core/amount.ts'
 import { describeError } from './describe-error.ts'
-import type { FacilitatorAnswered, GatewayObserver, RequestFinished } from './events.ts'
+import type { FacilitatorAnswered, GatewayObserver, RequestFinished, ShadowSeen } from './events.ts'
 
 /** Beside time, level and message. Never headers, queries, payment payloads or secrets. */
 export type LogFields = Readonly<Record<string, string | number | boolean | null | object>> & {
@@ -78,6 +78,7 @@ function requestFields(event: RequestFinished): LogFields {
     clientAddress: event.clientAddress,
   }
   if (event.upstreamMs !== undefined) fields['upstreamMs'] = roundMs(event.upstreamMs)
+  if (event.shadow !== undefined) fields['shadow'] = shadowFields(event.shadow)
   const { payment } = event
   if (payment === undefined) return fields
   fields['payment'] = {
@@ -91,6 +92,11 @@ function requestFields(event: RequestFinished): LogFields {
     charged: payment.charged,
   }
   return fields
+}
+
+function shadowFields(shadow: ShadowSeen): LogFields {
+  const { network, asset, amount, decimals, due, payment, reason } = shadow
+  return { network, asset, amount: formatAmount(amount, decimals), due, payment, reason }
 }
 
 function callFields({

@@ -22,6 +22,7 @@ import { registerCounter, registerHistogram } from './kept-metrics.ts'
 import { createRequestCounts, NO_ROUTE } from './request-counts.ts'
 import { createSeries, type Labels, mapValues } from './series.ts'
 import { registerChecked, registerResolved } from './settlement-metrics.ts'
+import { registerShadow, registerShadowRoutes } from './shadow-metrics.ts'
 
 export interface MetricsOptions {
   /** Of farebox. */
@@ -33,6 +34,8 @@ export interface MetricsOptions {
   readonly countLedgerRows: (() => Promise<Readonly<Record<ClaimState, number>>>) | null
   /** Asked at every scrape: the facilitators of the configuration in force. */
   readonly facilitators: () => readonly FacilitatorSeen[]
+  /** Asked at every scrape: priced routes in shadow mode. Default: none. */
+  readonly shadowRoutes?: () => number
 }
 
 /** The numbers of one process, to be summed with those of others. */
@@ -64,9 +67,11 @@ export function createMetrics(options: MetricsOptions): Metrics {
   collectDefaultMetrics({ register: registry })
   const countRequest = registerRequests(registry)
   const countPayment = registerPayments(registry)
+  const countShadow = registerShadow(registry)
   const observer: Metrics['observer'] = {
     requestFinished(event) {
       countRequest(event)
+      countShadow(event)
       if (event.payment !== undefined) countPayment(event.route, event.payment)
     },
     facilitatorAnswered: registerFacilitators(registry),
@@ -81,6 +86,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   }
   if (countLedgerRows !== null) registerLedgerRows(registry, countLedgerRows)
   registerConditions(registry, facilitators)
+  registerShadowRoutes(registry, options.shadowRoutes ?? (() => 0))
   const build = new Gauge({
     name: 'farebox_build_info',
     help: 'Always 1. The labels say what is running.',

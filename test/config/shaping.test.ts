@@ -173,3 +173,23 @@ routes: {/a: {price: $1, replay: {}, headers: {request: {set: {x_key: mine}}}}}`
     ])
   })
 })
+
+describe('shadow mode', () => {
+  it('is for priced routes, and said aloud where it is written', () => {
+    const loaded = read(`${HEAD}mode: shadow
+routes:
+  /a: $1
+  /b: {price: $1, mode: enforce}
+  /c: free
+  /d: {price: $1, mode: shadow}`)
+    if (loaded.kind === 'invalid') throw new Error(JSON.stringify(loaded.problems))
+    const { config, notes } = loaded
+    expect(config.routes.map(({ mode }) => mode)).toEqual([
+      ...['shadow', 'enforce', 'enforce', 'shadow'],
+    ])
+    expect(notes).toMatchObject([
+      { line: 6, message: expect.stringMatching(/^SHADOW MODE.* for nothing: 1$/) },
+      { line: 11, item: 'routes."/d".mode', message: expect.stringContaining('SHADOW MODE') },
+    ])
+  })
+})
