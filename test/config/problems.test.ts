@@ -112,7 +112,7 @@ routes: {/a: {price: $1, upstream: api}}
   it('survives a hundred and fifty thousand unknown keys', () => {
     const keys = Array.from({ length: 150_000 }, (_, index) => `${index.toString(36)}:\n`).join('')
     expect(problemsOf(keys)).toHaveLength(100)
-  })
+  }, 60_000)
 
   it('stops at a hundred', () => {
     const routes = Array.from({ length: 300 }, (_, index) => `  /r${index}: $0\n`).join('')
