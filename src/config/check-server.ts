@@ -1,9 +1,10 @@
 import { resolve } from 'node:path'
-import ipaddr from 'ipaddr.js'
+import { formatAddress, parseRange } from '../address-ranges.ts'
 import { parsePostgresUrl } from '../ledger/postgres-url.ts'
 import type { CheckContext } from './check-context.ts'
 import { readHttpUrl } from './check-url.ts'
 import type { ListenAddress, ServerConfig, StoreConfig } from './gateway-config.ts'
+import type { Path } from './problems.ts'
 import type { Settings } from './schema.ts'
 
 export function checkServer(settings: Settings, context: CheckContext): ServerConfig {
@@ -62,14 +63,10 @@ function checkHosts(hosts: readonly string[], context: CheckContext): string[] |
   return names
 }
 
-function checkRange(text: string, path: (string | number)[], context: CheckContext): string[] {
-  const [address = '', prefix, ...rest] = text.split('/')
-  if (ipaddr.IPv4.isValidFourPartDecimal(address) || ipaddr.IPv6.isValid(address)) {
-    const bitsMax = ipaddr.parse(address).kind() === 'ipv4' ? 32 : 128
-    const bits = prefix ?? String(bitsMax)
-    const isPrefix = /^\d{1,3}$/.test(bits) && Number(bits) <= bitsMax
-    if (isPrefix && rest.length === 0) return [`${address}/${Number(bits)}`]
-  }
+/** Addresses and CIDR ranges in their shortest form. */
+export function checkRange(text: string, path: Path, context: CheckContext): string[] {
+  const range = parseRange(text)
+  if (range !== null) return [`${formatAddress(range[0])}/${range[1]}`]
   const message = `${context.quote(path)} is not an address or a CIDR range`
   context.report(path, { message, cure: 'Write it like 10.0.0.0/8, 192.0.2.7 or fd00::/8.' })
   return []

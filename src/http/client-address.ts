@@ -1,4 +1,12 @@
-import ipaddr from 'ipaddr.js'
+import {
+  type Address,
+  type AddressRange,
+  createRangeList,
+  formatAddress,
+  isWithin,
+  parseAddress,
+  parseRange,
+} from '../address-ranges.ts'
 import { FareboxError } from '../errors.ts'
 
 /** Who asked, and for what authority, as far as we may believe it. */
@@ -30,18 +38,12 @@ export class ProxyRangeError extends FareboxError {
   }
 }
 
-type Address = ipaddr.IPv4 | ipaddr.IPv6
-type Range = readonly [Address, number]
 type Trust = (address: Address) => boolean
 
 /** Nobody has more proxies in a row; a longer list is an attempt to keep us busy. */
 const HOPS_MAX = 32
-/** Peers are few where proxies are trusted. Beyond this many the memory begins anew. */
-const PEERS_REMEMBERED = 1024
 /** Authority (RFC 9110 section 7.2), with the underscores that container names have. */
 const AUTHORITY = /^(?:[a-z0-9](?:[a-z0-9._-]{0,251}[a-z0-9])?|\[[0-9a-f:.]{2,45}\])(?::\d{1,5})?$/
-/** "192.0.2.7:4711" and "[2001:db8::1]:4711": some proxies write the client's port too. */
-const WITH_PORT = /^(?:\[([^\]]*)\]|([0-9.]+))(?::\d{1,5})?$/
 
 /**
  * Makes the reader of X-Forwarded-For, X-Forwarded-Proto and X-Forwarded-Host. Anybody can send
@@ -55,11 +57,9 @@ export function createClientAddressReader(trustedProxies: readonly string[]): Cl
   if (trustedProxies.length === 0) {
     return peer => justPeer(canonicalPeer(peer))
   }
-  const trusts = trustOf(trustedProxies.map(parseRange))
-  const isTrustedPeer = remember(peer => {
-    const address = parseAddress(peer)
-    return address !== null && trusts(address)
-  })
+  const ranges = trustedProxies.map(readRange)
+  const trusts: Trust = address => isWithin(address, ranges)
+  const isTrustedPeer = createRangeList(ranges)
   return (peer, rawHeaders) => {
     const own = canonicalPeer(peer)
     if (!isTrustedPeer(own)) return justPeer(own)
@@ -124,7 +124,7 @@ function walkHops(peer: string, hops: readonly string[], trusts: Trust): string[
   for (const hop of hops.slice(-HOPS_MAX).reverse()) {
     const address = parseAddress(hop.trim())
     if (address === null) break
-    chain.push(textOf(address))
+    chain.push(formatAddress(address))
     if (!trusts(address)) break
   }
   return chain.reverse()
@@ -144,50 +144,8 @@ function lastEntry(value: string): string {
   return value.slice(value.lastIndexOf(',') + 1).trim()
 }
 
-/** Strict: "010.1", "0x7f.1" and zones are addresses to some parsers and not to others. */
-function parseAddress(text: string): Address | null {
-  const match = WITH_PORT.exec(text)
-  const bare = match?.[1] ?? match?.[2] ?? text
-  if (bare.length > 45 || bare.includes('%')) return null
-  if (ipaddr.IPv4.isValidFourPartDecimal(bare)) return ipaddr.IPv4.parse(bare)
-  if (!bare.includes(':') || !ipaddr.IPv6.isValid(bare)) return null
-  const address = ipaddr.IPv6.parse(bare)
-  return address.isIPv4MappedAddress() ? address.toIPv4Address() : address
-}
-
-function textOf(address: Address): string {
-  return address.kind() === 'ipv6'
-    ? (address as ipaddr.IPv6).toRFC5952String() // `kind` tells the two classes apart
-    : address.toString()
-}
-
-function parseRange(text: string): Range {
-  const [, base = '', length] = /^([^/]*)(?:\/(\d{1,3}))?$/.exec(text) ?? []
-  const isBare = !/[[\]]/.test(base)
-  const address = isBare ? parseAddress(base) : null
-  if (address === null) throw new ProxyRangeError(text)
-  const width = address.kind() === 'ipv4' ? 32 : 128
-  // A range of mapped addresses counts its prefix from the IPv6 address's beginning.
-  const offset = width === 32 && base.includes(':') ? 96 : 0
-  const bits = length === undefined ? width : Number(length) - offset
-  if (bits < 0 || bits > width) throw new ProxyRangeError(text)
-  return [address, bits]
-}
-
-function trustOf(ranges: readonly Range[]): Trust {
-  return address =>
-    ranges.some(([base, bits]) => base.kind() === address.kind() && address.match(base, bits))
-}
-
-/** Parsing an address takes longer than everything else here. */
-function remember(decide: (peer: string) => boolean): (peer: string) => boolean {
-  const known = new Map<string, boolean>()
-  return peer => {
-    const decided = known.get(peer)
-    if (decided !== undefined) return decided
-    if (known.size >= PEERS_REMEMBERED) known.clear()
-    const fresh = decide(peer)
-    known.set(peer, fresh)
-    return fresh
-  }
+function readRange(text: string): AddressRange {
+  const range = parseRange(text)
+  if (range === null) throw new ProxyRangeError(text)
+  return range
 }

@@ -1,0 +1,80 @@
+import ipaddr from 'ipaddr.js'
+
+export type Address = ipaddr.IPv4 | ipaddr.IPv6
+
+/** An address and how many of its leading bits count. */
+export type AddressRange = readonly [Address, number]
+
+/** "192.0.2.7:4711" and "[2001:db8::1]:4711": some proxies write the client's port too. */
+const WITH_PORT = /^(?:\[([^\]]*)\]|([0-9.]+))(?::\d{1,5})?$/
+
+/** Decisions that a list remembers. Beyond this many the memory begins anew. */
+const ADDRESSES_REMEMBERED = 1024
+
+/**
+ * Strict: "010.1", "0x7f.1" and zones are addresses to some parsers and not to others. IPv4 written
+ * as IPv6 ("::ffff:192.0.2.7") is the IPv4 address.
+ */
+export function parseAddress(text: string): Address | null {
+  const match = WITH_PORT.exec(text)
+  const bare = match?.[1] ?? match?.[2] ?? text
+  if (bare.length > 45 || bare.includes('%')) return null
+  if (ipaddr.IPv4.isValidFourPartDecimal(bare)) return ipaddr.IPv4.parse(bare)
+  if (!bare.includes(':') || !ipaddr.IPv6.isValid(bare)) return null
+  const address = ipaddr.IPv6.parse(bare)
+  return address.isIPv4MappedAddress() ? address.toIPv4Address() : address
+}
+
+/** The shortest form (RFC 5952). */
+export function formatAddress(address: Address): string {
+  return address.kind() === 'ipv6'
+    ? (address as ipaddr.IPv6).toRFC5952String() // `kind` tells the two classes apart
+    : address.toString()
+}
+
+/** "10.0.0.0/8", "192.0.2.7" or "2001:db8::/32"; null for anything else. */
+export function parseRange(text: string): AddressRange | null {
+  const [, base = '', length] = /^([^/]*)(?:\/(\d{1,3}))?$/.exec(text) ?? []
+  const isBare = !/[[\]]/.test(base) && !/\.\d+:/.test(base)
+  const address = isBare ? parseAddress(base) : null
+  if (address === null) return null
+  const width = address.kind() === 'ipv4' ? 32 : 128
+  // A range of mapped addresses counts its prefix from the IPv6 address's beginning.
+  const offset = width === 32 && base.includes(':') ? 96 : 0
+  const bits = length === undefined ? width : Number(length) - offset
+  return bits < 0 || bits > width ? null : [address, bits]
+}
+
+export function isWithin(address: Address, ranges: readonly AddressRange[]): boolean {
+  return ranges.some(
+    ([base, bits]) => base.kind() === address.kind() && address.match(base, bits),
+  )
+}
+
+/**
+ * Whether an address is in one of the ranges; what is no address is in none. Remembers what it
+ * decided: parsing an address takes longer than everything else here.
+ */
+export function createRangeList(ranges: readonly AddressRange[]): (address: string) => boolean {
+  const known = new Map<string, boolean>()
+  return text => {
+    const decided = known.get(text)
+    if (decided !== undefined) return decided
+    if (known.size >= ADDRESSES_REMEMBERED) known.clear()
+    const address = parseAddress(text)
+    const fresh = address !== null && isWithin(address, ranges)
+    known.set(text, fresh)
+    return fresh
+  }
+}
+
+/** Whoever has an IPv6 address has as many as he likes of the same /64 (RFC 6177). */
+const IPV6_SUBSCRIBER_BITS = 64
+
+/** What stands for one subscriber: an IPv4 address, or the /64 of an IPv6 one. */
+export function subscriberOf(text: string): string {
+  const address = parseAddress(text)
+  if (address === null || address.kind() === 'ipv4') return text
+  const network = ipaddr.IPv6.networkAddressFromCIDR(`${text}/${IPV6_SUBSCRIBER_BITS}`)
+  return `${network.toRFC5952String()}/${IPV6_SUBSCRIBER_BITS}`
+}
