@@ -1,6 +1,7 @@
 import { parseRouteKey, type Segment } from '../routing/pattern.ts'
 import { findRouteConflicts } from '../routing/route-conflicts.ts'
 import { type AcceptedAsset, checkAccepts, type Receivers } from './check-accepts.ts'
+import { checkAccess } from './check-access.ts'
 import type { CheckContext } from './check-context.ts'
 import { checkPrice } from './check-prices.ts'
 import { checkShaping, type ShapingDefaults } from './check-shaping.ts'
@@ -16,6 +17,7 @@ export interface RouteDefaults {
   readonly accepted: readonly AcceptedAsset[] | null
   readonly payTo: Receivers
   readonly shaping: ShapingDefaults
+  readonly access: RouteConfig['access']
   readonly paymentIdentifier: Settings['paymentIdentifier']
 }
 
@@ -80,6 +82,7 @@ function checkRoute(setting: RouteSetting, key: string, scope: RouteScope) {
     settle: setting.settle,
     billable: setting.billable,
     timeoutMs: setting.timeout,
+    access: checkAccess(setting, defaults.access, { path, route: key, context }),
     replay: replay === undefined ? null : { forMs: replay.for, bytesMax: replay.maxBytes },
     identifierRequired: paymentIdentifier === 'required',
   }
@@ -88,7 +91,7 @@ function checkRoute(setting: RouteSetting, key: string, scope: RouteScope) {
 /** Where nobody pays there is no payment to tell a retry by. */
 function reportIfFree(price: PriceConfig, path: Path, context: CheckContext): void {
   if (price.kind !== 'free') return
-  for (const name of ['replay', 'paymentIdentifier', 'mode']) {
+  for (const name of ['replay', 'paymentIdentifier', 'mode', 'freeQuota']) {
     if (!context.isWritten([...path, name])) continue
     const finding = {
       message: 'has no meaning on a free route',

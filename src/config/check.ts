@@ -1,4 +1,5 @@
 import { checkAccepts, checkReceivers, reportNoReceiver } from './check-accepts.ts'
+import { checkAccess, NO_ACCESS_RULES } from './check-access.ts'
 import { type CheckContext, createCheckContext, type KnownThings } from './check-context.ts'
 import { checkFacilitatorLimits } from './check-facilitator-limits.ts'
 import { reportOverruled } from './check-header-rules.ts'
@@ -43,6 +44,7 @@ export function checkSettings(
       : checkAccepts(settings.accepts ?? [], ['accepts'], { payTo, context })
   const { paymentIdentifier } = settings
   const shaping = checkShapingDefaults(settings, context)
+  const access = checkAccess(settings, NO_ACCESS_RULES, { path: [], route: null, context })
   const store = checkStore(settings, context)
   const config: GatewayConfig = {
     server: checkServer(settings, context),
@@ -52,7 +54,7 @@ export function checkSettings(
     facilitators: checkFacilitators(settings, context),
     supportCacheFile: supportCacheFile(store, known.directory),
     upstreams: checkUpstreams(settings, context),
-    routes: checkRoutes(settings, { accepted, payTo, shaping, paymentIdentifier }, context),
+    routes: checkRoutes(settings, { accepted, payTo, shaping, access, paymentIdentifier }, context),
     cors: shaping.cors,
   }
   checkCompleteness(config, context)

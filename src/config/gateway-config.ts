@@ -1,5 +1,6 @@
 import type { NetworkId, Offer } from '../core/payment.ts'
 import type { Network } from '../networks/registry.ts'
+import type { AccessConfig } from './access-config.ts'
 import type {
   AnswerConfig,
   ChargeMode,
@@ -200,6 +201,7 @@ export interface RouteConfig {
   readonly timeoutMs: number
   /** Null: no CORS headers are added. */
   readonly cors: CorsConfig | null
+  readonly access: AccessConfig
   /** Null: responses are not kept. */
   readonly replay: ReplayConfig | null
   /** Whether a payment must carry an identifier of its client (x402 v2 only). */

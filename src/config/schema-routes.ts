@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { allowSetting, denySetting, freeQuotaSetting } from './schema-access.ts'
 import {
   chargeMode,
   corsSetting,
@@ -121,6 +122,9 @@ const routeFull = z.strictObject({
   respond: respond.optional(),
   redirect: redirect.optional(),
   mode: chargeMode.optional(),
+  allow: allowSetting.optional(),
+  deny: denySetting.optional(),
+  freeQuota: freeQuotaSetting.optional(),
   replay: replay.optional(),
   paymentIdentifier: paymentIdentifier.optional(),
 })

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { allowSetting, denySetting, freeQuotaSetting } from './schema-access.ts'
 import { networks } from './schema-networks.ts'
 import { accepts, paymentIdentifier, route } from './schema-routes.ts'
 import { chargeMode, corsSetting, defaultRewrite, headerRules } from './schema-shaping.ts'
@@ -171,6 +172,9 @@ export const gatewaySchema = z
     rewrite: defaultRewrite.optional(),
     headers: headerRules.prefault({}),
     mode: chargeMode.prefault('enforce'),
+    allow: allowSetting.optional(),
+    deny: denySetting.optional(),
+    freeQuota: freeQuotaSetting.optional(),
     paymentIdentifier: paymentIdentifier.prefault('optional'),
   })
   .meta({ title: 'farebox configuration' })

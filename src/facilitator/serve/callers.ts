@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { amountName, type CallerKeyConfig } from '../../config/facilitator-service-config.ts'
+import { readBearer } from '../../core/bearer.ts'
 import type { Payment } from '../../core/payment.ts'
 
 export type Admission =
@@ -24,7 +25,7 @@ export interface Callers {
   find(authorization: readonly string[]): Caller | null
 }
 
-const BEARER = /^Bearer +([\x21-\x7e]{1,512})$/i
+const AUTHORIZATION_CHARACTERS_MAX = 520
 
 /** @param now Milliseconds on a clock that only goes forward. */
 export function createCallers(
@@ -37,9 +38,8 @@ export function createCallers(
   }))
   return {
     find(authorization) {
-      const [value = ''] = authorization
-      const key = authorization.length === 1 ? BEARER.exec(value)?.[1] : undefined
-      if (key === undefined) return null
+      const key = readBearer(authorization, AUTHORIZATION_CHARACTERS_MAX)
+      if (key === null) return null
       const digest = createHash('sha256').update(key).digest()
       let found: Caller | null = null
       // All of them, so that the time tells nothing of which is there.
