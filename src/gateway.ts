@@ -1,4 +1,5 @@
 import type { Writable } from 'node:stream'
+import { openAccess } from './access/open-access.ts'
 import type { GatewayConfig, ListenAddress } from './config/gateway-config.ts'
 import {
   type ConfigSource,
@@ -177,15 +178,17 @@ interface ForceSurroundings {
 
 function bringIntoForce(config: GatewayConfig, around: ForceSurroundings): Promise<Force> {
   const { observer } = around
+  const reportError = (error: unknown): void => observer.errorReported({ error, requestId: null })
   const cache = openSupportCache({
     file: config.supportCacheFile,
     clock,
-    reportError: error => observer.errorReported({ error, requestId: null }),
+    reportError,
   })
   const openLocal = createOpenLocal(around)
   return openForce(config, {
     clock,
     upstreams: createUpstreamSet(createUpstream),
+    access: openAccess({ reportError }),
     openPayments: (next, onChange) =>
       connectFacilitators(next, { cache, observer, openLocal, clock }, onChange),
   })

@@ -5,6 +5,7 @@ import type { Visit } from './house.ts'
 /** Whatever turns a request away before its price is looked at. Null: it may go on. */
 export function admit(visit: Visit): Reply | null {
   if (isTooLong(visit)) return problemReply('body_too_large')
+  if (visit.route?.access?.denies(visit.exchange)) return problemReply('access_denied')
   return null
 }
 

@@ -1,3 +1,4 @@
+import type { RouteAccess } from '../access/access.ts'
 import type { GatewayConfig, RouteConfig } from '../config/gateway-config.ts'
 import type { CorsConfig } from '../config/shaping-config.ts'
 import type { Offer, ResourceInfo } from '../core/payment.ts'
@@ -31,6 +32,8 @@ export interface SnapshotParts {
   readonly engine: PaymentEngine
   /** By name. */
   readonly upstreams: ReadonlyMap<string, Upstream>
+  /** Who may come in, by route key. */
+  readonly access: ReadonlyMap<string, RouteAccess>
   /** The snapshot in force until now; null at the start. */
   readonly previous: CompiledSnapshot | null
   readonly now: UnixMs
@@ -96,6 +99,8 @@ function compileRoute(config: RouteConfig, routeParts: RouteParts): Route {
     isBillable: status => billable.some(({ from, to }) => from <= status && status <= to),
     timeoutMs: config.timeoutMs,
     cors: compileCors(config.cors),
+    access: parts.access.get(config.key) ?? null,
+    freeQuota: config.access.freeQuota,
     replay: config.replay,
     identifierRequired: config.identifierRequired,
   }

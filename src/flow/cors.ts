@@ -8,6 +8,7 @@ const EXPOSED = [
   'PAYMENT-RESPONSE',
   'X-PAYMENT-RESPONSE',
   'Farebox-Replayed',
+  'Farebox-Free-Remaining',
   'Retry-After',
   'RateLimit',
 ]

@@ -1,3 +1,4 @@
+import type { Access } from '../access/access.ts'
 import type { GatewayConfig } from '../config/gateway-config.ts'
 import type { Clock } from '../core/time.ts'
 import type { UpstreamSet, UpstreamsInUse } from '../upstream/upstream-set.ts'
@@ -24,6 +25,7 @@ export interface Force extends Pick<Generations<InForce>, 'enter'> {
 export interface ForceParts {
   readonly clock: Clock
   readonly upstreams: UpstreamSet
+  readonly access: Access
   /** `onChange` is called when a facilitator has said something new about what it can do. */
   openPayments(config: GatewayConfig, onChange: () => void): Payments
 }
@@ -42,6 +44,7 @@ export async function openForce(first: GatewayConfig, parts: ForceParts): Promis
     const snapshot = compileSnapshot(config, {
       engine,
       upstreams: upstreams.byName,
+      access: parts.access.compile(config),
       previous: former?.snapshot ?? null,
       now: parts.clock(),
     })

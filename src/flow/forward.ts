@@ -2,8 +2,9 @@ import type { Readable } from 'node:stream'
 import { formatAmount } from '../core/amount.ts'
 import type { UpstreamOutcome } from '../upstream/upstream.ts'
 import { problemReply } from './answers.ts'
-import type { Reply } from './exchange.ts'
+import type { ReadBody, Reply } from './exchange.ts'
 import { paymentId } from './fingerprint.ts'
+import { clientHeaders, givenReply, withoutCredential } from './gifts.ts'
 import type { Visit } from './house.ts'
 import type { Bought, Purchase } from './purchase.ts'
 import type { Route } from './route.ts'
@@ -11,10 +12,18 @@ import type { Route } from './route.ts'
 /** @param served What log and metrics call it when the upstream answers. */
 export async function forwardFree(visit: Visit, route: Route, served = 'free'): Promise<Reply> {
   const body = visit.exchange.bodyStream()
-  const outcome = await send(visit, route, { body, addedHeaders: [] })
+  const addedHeaders = clientHeaders(visit)
+  const outcome = await send(visit, route, { body, addedHeaders })
   if (outcome.kind !== 'response') return upstreamFailure(outcome)
-  const { status, headers } = outcome
-  return { status, headers, body: outcome.body, outcome: served }
+  return givenReply(visit, route, { ...outcome, outcome: served })
+}
+
+/** Forwards a request whose payment stays unspent: its payer has free requests left. */
+export async function forwardUnspent({ visit, route, payment, body }: Purchase): Promise<Reply> {
+  const addedHeaders = ['Farebox-Payer', payment.payer]
+  const outcome = await send(visit, route, { body: bytesOf(body), addedHeaders })
+  if (outcome.kind !== 'response') return upstreamFailure(outcome)
+  return givenReply(visit, route, { ...outcome, outcome: 'free' })
 }
 
 /** Forwards a paid request. The upstream learns who paid from headers that clients cannot set. */
@@ -34,14 +43,15 @@ export function forwardPaid(purchase: Purchase, bought: Bought): Promise<Upstrea
   if (visit.exchange.headerValues('idempotency-key').length === 0) {
     addedHeaders.push('Idempotency-Key', id)
   }
-  const bytes = body.kind === 'whole' ? body.bytes : body.stream
   // What is paid and will be kept is worth having, even while nobody waits for it.
   const outlivesClient = route.replay !== null && visit.receipt !== null
-  return send(visit, route, { body: emptyAsNull(bytes), addedHeaders, outlivesClient })
+  return send(visit, route, { body: bytesOf(body), addedHeaders, outlivesClient })
 }
 
-function emptyAsNull(body: Buffer | Readable): Buffer | Readable | null {
-  return Buffer.isBuffer(body) && body.length === 0 ? null : body
+/** Null where there is none. */
+function bytesOf(body: ReadBody): Buffer | Readable | null {
+  if (body.kind === 'stream') return body.stream
+  return body.bytes.length === 0 ? null : body.bytes
 }
 
 async function send(
@@ -58,12 +68,13 @@ async function send(
   const watch = { stop: () => {} }
   const added = [...forwardedHeaders(exchange), ...request.addedHeaders]
   if (route.hostFor !== null) added.push('Host', route.hostFor(exchange.host ?? ''))
+  const sent = withoutCredential(visit)
   const { headers } = route
   const outcome = await route.upstream.send(
     {
       method: exchange.method,
       target: visit.forwardedTarget,
-      rawHeaders: headers === null ? exchange.rawHeaders : headers.request(exchange.rawHeaders),
+      rawHeaders: headers === null ? sent : headers.request(sent),
       addedHeaders: headers === null ? added : [...headers.request(added), ...headers.added],
       body: request.body,
       timeoutMs: route.timeoutMs,

@@ -7,7 +7,8 @@ import { problemReply } from './answers.ts'
 import { recallSettled } from './await-settlement.ts'
 import { answerPreflight, withCors } from './cors.ts'
 import type { Exchange, Reply } from './exchange.ts'
-import { forwardFree } from './forward.ts'
+import { forwardFree, forwardUnspent } from './forward.ts'
+import { isGiven, isGivenToPayer } from './gifts.ts'
 import type { House, Visit } from './house.ts'
 import { circumstancesOf, claimRequest, toPurchase } from './purchase.ts'
 import { answerInvalid, answerKnown } from './redeem.ts'
@@ -47,7 +48,7 @@ async function walk(visit: Visit): Promise<Reply> {
   if (barred !== null) return barred
 
   const { price } = route
-  if (price.kind === 'free') return forwardFree(visit, route)
+  if ((await isGiven(visit)) || price.kind === 'free') return forwardFree(visit, route)
   if (route.shadow !== null) return serveInShadow(visit, route, target.path)
   const decoded = decodePayment(exchange.headerValues)
   if (decoded.kind === 'absent') return paymentRequired(price, visit, target.path)
@@ -77,6 +78,7 @@ async function walk(visit: Visit): Promise<Reply> {
   if (verdict.kind === 'invalid') return answerInvalid(purchase, price, verdict.reason)
   if (verdict.kind === 'unavailable') return problemReply('facilitator_unavailable', verdict)
 
+  if (await isGivenToPayer(purchase)) return forwardUnspent(purchase)
   const claim = await house.ledger.claim(claimRequest(purchase))
   if (claim.kind !== 'claimed') return answerKnown(purchase, claim)
   return sell(purchase, claim.id)

@@ -1,3 +1,4 @@
+import type { Recognition } from '../access/access.ts'
 import type { GatewayConfig } from '../config/gateway-config.ts'
 import type { Payment, Receipt } from '../core/payment.ts'
 import type { Clock, UnixMs } from '../core/time.ts'
@@ -5,6 +6,7 @@ import type { Ledger } from '../ledger/ledger.ts'
 import type { Budget } from './budget.ts'
 import type { DeliveryRecord } from './delivery-record.ts'
 import type { Delivery, Exchange, Reply } from './exchange.ts'
+import type { FreeQuotas } from './free-quotas.ts'
 import type { HoldRenewal } from './hold-renewal.ts'
 import type { Lease, Leases } from './leases.ts'
 import type { Room } from './room.ts'
@@ -28,6 +30,7 @@ export interface House {
   readonly settlements: SettlementWatch | null
   /** For signatures that only the chain can check. */
   readonly unrecoveredBudget: Budget
+  readonly freeQuotas: FreeQuotas
   /** For responses that are being gathered, to be given again. */
   readonly replayRoom: Room
   readonly clock: Clock
@@ -51,6 +54,10 @@ export interface Visit {
   route: Route | null
   /** What the upstream is asked for: path and query. Empty until a route has matched. */
   forwardedTarget: string
+  /** Who sends it, as far as the route's access rules tell. */
+  client: Recognition
+  /** Free requests that its client has left; null: this one was not taken from a quota. */
+  freeLeft: number | null
   payment: Payment | null
   lease: Lease | null
   receipt: Receipt | null

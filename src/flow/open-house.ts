@@ -4,6 +4,7 @@ import type { GatewayObserver } from '../observe/events.ts'
 import { createBudget } from './budget.ts'
 import type { DeliveryRecord } from './delivery-record.ts'
 import type { Force } from './force.ts'
+import { createFreeQuotas } from './free-quotas.ts'
 import type { HoldRenewal } from './hold-renewal.ts'
 import type { House } from './house.ts'
 import { createLeases } from './leases.ts'
@@ -45,6 +46,10 @@ export function openHouse(parts: HouseParts): House {
     deliveries,
     leases: createLeases(key => deliveries.isBehind(key)),
     unrecoveredBudget: createBudget(clock, UNRECOVERED_BUDGET),
+    freeQuotas: createFreeQuotas({
+      ...{ ledger, clock },
+      reportError: error => observer.errorReported({ error, requestId: null }),
+    }),
     replayRoom: createRoom(REPLAY_BYTES_MAX),
     open(exchange) {
       const { value, leave } = force.enter()
@@ -58,6 +63,8 @@ export function openHouse(parts: HouseParts): House {
         startedAt: clock(),
         route: null,
         forwardedTarget: '',
+        client: null,
+        freeLeft: null,
         payment: null,
         lease: null,
         receipt: null,

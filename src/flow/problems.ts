@@ -43,6 +43,11 @@ export const PROBLEMS = {
     title: 'This facilitator does not know the key.',
     cure: 'Send Authorization: Bearer and a key that the operator has given out.',
   },
+  access_denied: {
+    status: 403,
+    title: 'The operator of this gateway does not serve this client. Nothing was charged.',
+    cure: 'Ask the operator. No payment changes it.',
+  },
   no_such_route: {
     status: 404,
     title: 'No route of this gateway matches the path.',

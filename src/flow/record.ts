@@ -17,6 +17,7 @@ export function toRequestFinished(visit: Visit, reply: Reply, delivery: Delivery
     durationMs: visit.house.clock() - visit.startedAt,
     clientAddress: exchange.clientAddress,
     ...(upstreamMs === null ? {} : { upstreamMs }),
+    ...clientOf(visit),
     ...paymentOf(visit, reply),
     ...shadowOf(visit),
   }
@@ -36,6 +37,12 @@ function shadowOf({ shadow }: Visit): Pick<RequestFinished, 'shadow'> {
       reason: 'reason' in payment ? payment.reason : null,
     },
   }
+}
+
+function clientOf({ client }: Visit): Pick<RequestFinished, 'client' | 'credentialFlaw'> {
+  if (client === null) return {}
+  if (client.kind === 'refused') return { credentialFlaw: client.reason }
+  return { client: { by: client.by, name: client.name } }
 }
 
 function paymentOf(

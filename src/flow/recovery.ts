@@ -56,7 +56,7 @@ const PRUNE_RESPONSES_MAX = 50
 const PRUNE_AGAIN_MS = 1_000
 
 interface UpkeepParts {
-  readonly ledger: Pick<Ledger, 'releaseAbandoned' | 'prune' | 'pruneResponses'>
+  readonly ledger: Pick<Ledger, 'releaseAbandoned' | 'prune' | 'pruneResponses' | 'pruneFreeRequests'>
   readonly clock: Clock
   readonly observer: Pick<GatewayObserver, 'errorReported'>
   retentionMs(): number
@@ -70,7 +70,8 @@ export async function keepUp(parts: UpkeepParts): Promise<number> {
     const olderThan = unixMs(clock() - parts.retentionMs())
     const removed = await ledger.prune({ olderThan, limit: PRUNE_ROWS_MAX })
     const forgotten = await ledger.pruneResponses({ limit: PRUNE_RESPONSES_MAX })
-    const isDone = removed < PRUNE_ROWS_MAX && forgotten < PRUNE_RESPONSES_MAX
+    const ended = await ledger.pruneFreeRequests({ limit: PRUNE_ROWS_MAX })
+    const isDone = Math.max(removed, ended) < PRUNE_ROWS_MAX && forgotten < PRUNE_RESPONSES_MAX
     return isDone ? UPKEEP_MS : PRUNE_AGAIN_MS
   } catch (error) {
     observer.errorReported({ error, requestId: null })

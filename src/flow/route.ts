@@ -1,3 +1,5 @@
+import type { RouteAccess } from '../access/access.ts'
+import type { FreeQuotaConfig } from '../config/access-config.ts'
 import type { ReplayConfig, SettleMode } from '../config/gateway-config.ts'
 import type { Offer } from '../core/payment.ts'
 import type { UnixMs } from '../core/time.ts'
@@ -28,6 +30,9 @@ export interface Route {
   /** Until the upstream's head must have arrived. */
   readonly timeoutMs: number
   readonly cors: RouteCors | null
+  /** Null: nobody is turned away, and everybody pays. */
+  readonly access: RouteAccess | null
+  readonly freeQuota: FreeQuotaConfig | null
   readonly replay: ReplayConfig | null
   /** Whether a v2 payment must carry an identifier of its client. */
   readonly identifierRequired: boolean

@@ -1,6 +1,7 @@
 import type { AtomicAmount } from '../core/amount.ts'
 import type { Fingerprint, NetworkId, PaymentKey, Receipt } from '../core/payment.ts'
 import type { UnixMs } from '../core/time.ts'
+import type { FreeRequests } from './free-requests.ts'
 
 /**
  * Where a payment is. Each state is durable before the step after it begins:
@@ -168,7 +169,7 @@ export interface LedgerRow extends Omit<UnresolvedClaim, 'state'> {
  * asked may or may not have been written then. A step from a state that does not allow it rejects
  * with `LedgerTransitionError` and changes nothing.
  */
-export interface Ledger {
+export interface Ledger extends FreeRequests {
   /**
    * Takes a payment for one request.
    *
@@ -274,12 +275,7 @@ export interface Ledger {
    */
   prune(request: { readonly olderThan: UnixMs; readonly limit: number }): Promise<number>
 
-  /**
-   * Forgets responses that nobody can be given any more.
-   *
-   * @param request.limit From 1 to 1000.
-   * @returns How many were removed; at most `limit`.
-   */
+  /** Forgets responses that nobody can be given any more. Limit and answer are as in `prune`. */
   pruneResponses(request: { readonly limit: number }): Promise<number>
 
   /**

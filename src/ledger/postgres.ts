@@ -25,6 +25,7 @@ import type {
 } from './ledger.ts'
 import { claimPayment, readBody, recallPayment, takeStep } from './postgres-claims.ts'
 import { PostgresConnections } from './postgres-connections.ts'
+import { pruneFreeRequests, takeFreeRequest } from './postgres-free-requests.ts'
 import {
   countByState,
   extendHolds,
@@ -160,6 +161,19 @@ class PostgresLedger implements Ledger {
   async pruneResponses(request: { readonly limit: number }): Promise<number> {
     const limit = checkedLimit(request.limit)
     return this.#run((client, now) => pruneResponses(client, now, { limit }))
+  }
+
+  takeFreeRequest(request: {
+    readonly name: string
+    readonly until: UnixMs
+    readonly requests: number
+  }): Promise<number | null> {
+    return this.#run(client => takeFreeRequest(client, request))
+  }
+
+  async pruneFreeRequests(request: { readonly limit: number }): Promise<number> {
+    const limit = checkedLimit(request.limit)
+    return this.#run((client, now) => pruneFreeRequests(client, now, { limit }))
   }
 
   async list(query: LedgerQuery): Promise<readonly LedgerRow[]> {

@@ -31,6 +31,7 @@ import type {
   SqliteFailure,
   StepCall,
 } from './sqlite-protocol.ts'
+import { SqliteFreeRequests } from './sqlite-free-requests.ts'
 import { SqliteUpkeep } from './sqlite-upkeep.ts'
 
 /** One call asked for something that its row does not allow. The rest of its batch goes on. */
@@ -70,6 +71,7 @@ export class SqliteClaims {
   readonly #step: Readonly<Record<Step, StatementSync>>
   readonly #stateOf: StatementSync
   readonly #upkeep: SqliteUpkeep
+  readonly #free: SqliteFreeRequests
 
   constructor(db: DatabaseSync) {
     this.#insert = db.prepare(
@@ -123,6 +125,7 @@ export class SqliteClaims {
     }
     this.#stateOf = db.prepare('SELECT * FROM claims WHERE id = ?')
     this.#upkeep = new SqliteUpkeep(db)
+    this.#free = new SqliteFreeRequests(db)
   }
 
   /** Must run inside a write transaction. Throws `CallRefused`, or what node:sqlite throws. */
@@ -146,6 +149,9 @@ export class SqliteClaims {
       case 'list':
       case 'count':
         return this.#upkeep.perform(call)
+      case 'take free':
+      case 'prune free':
+        return this.#free.perform(call)
       default:
         return this.#takeStep(call)
     }

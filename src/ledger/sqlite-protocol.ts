@@ -5,7 +5,14 @@ import type { ClaimId, ClaimOutcome, ClaimState, LedgerRow, UnresolvedClaim } fr
  * What the main thread and the SQLite worker say to each other. Arrays, because copying them
  * between threads costs the main thread less than copying objects with named fields.
  */
-export type SqliteCall = ClaimCall | RecallCall | StepCall | KeepCall | BodyCall | UpkeepCall
+export type SqliteCall =
+  | ClaimCall
+  | RecallCall
+  | StepCall
+  | KeepCall
+  | BodyCall
+  | UpkeepCall
+  | FreeCall
 
 export type ClaimCall = readonly [kind: 'claim', now: number, ...values: ClaimValues]
 
@@ -58,6 +65,10 @@ export type UpkeepCall =
   | readonly [kind: 'prune responses', now: number, limit: number]
   | ListCall
   | readonly [kind: 'count']
+
+export type FreeCall =
+  | readonly [kind: 'take free', name: string, until: number, requests: number]
+  | readonly [kind: 'prune free', now: number, limit: number]
 
 /** Null where a filter is not asked for. */
 export type ListCall = readonly [

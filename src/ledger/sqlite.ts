@@ -206,6 +206,20 @@ class SqliteLedger implements Ledger {
     return this.#submit<number>(['prune responses', this.#clock(), limit])
   }
 
+  takeFreeRequest(request: {
+    readonly name: string
+    readonly until: UnixMs
+    readonly requests: number
+  }): Promise<number | null> {
+    const { name, until, requests } = request
+    return this.#submit<number | null>(['take free', name, until, requests])
+  }
+
+  async pruneFreeRequests(request: { readonly limit: number }): Promise<number> {
+    const limit = checkedLimit(request.limit)
+    return this.#submit<number>(['prune free', this.#clock(), limit])
+  }
+
   async list(query: LedgerQuery): Promise<readonly LedgerRow[]> {
     return this.#submit(listCall(query))
   }

@@ -14,6 +14,10 @@ export interface RequestFinished {
   readonly payment?: PaymentSeen
   /** Of priced routes in shadow mode only. */
   readonly shadow?: ShadowSeen
+  /** Whom the route's access rules know the client to be. */
+  readonly client?: ClientSeen
+  /** Why what came as a key or token is none; a code from a fixed set. */
+  readonly credentialFlaw?: string
   /** Until the upstream's head arrived; absent when it was not asked. */
   readonly upstreamMs?: number
 }
@@ -32,6 +36,13 @@ export interface ShadowSeen {
   readonly payment: 'absent' | 'malformed' | 'refused' | 'passed'
   /** Why it is malformed or refused: a code from a fixed set. */
   readonly reason: string | null
+}
+
+/** Somebody who need not pay. */
+export interface ClientSeen {
+  readonly by: 'key' | 'jwt' | 'certificate' | 'network'
+  /** Named by the configuration, but for tokens: their issuer names the subject. */
+  readonly name: string | null
 }
 
 /** What became of the payment that came with a request. */

@@ -79,6 +79,8 @@ function requestFields(event: RequestFinished): LogFields {
   }
   if (event.upstreamMs !== undefined) fields['upstreamMs'] = roundMs(event.upstreamMs)
   if (event.shadow !== undefined) fields['shadow'] = shadowFields(event.shadow)
+  if (event.client !== undefined) fields['client'] = event.client
+  if (event.credentialFlaw !== undefined) fields['credentialFlaw'] = event.credentialFlaw
   const { payment } = event
   if (payment === undefined) return fields
   fields['payment'] = {

@@ -9,6 +9,7 @@ import {
 import { formatAmount } from '../core/amount.ts'
 import { FareboxError } from '../errors.ts'
 import type { ClaimState } from '../ledger/ledger.ts'
+import { registerAccess } from './access-metrics.ts'
 import type { ErrorReported, GatewayObserver, PaymentSeen, RequestFinished } from './events.ts'
 import {
   type FacilitatorSeen,
@@ -68,10 +69,12 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const countRequest = registerRequests(registry)
   const countPayment = registerPayments(registry)
   const countShadow = registerShadow(registry)
+  const countAccess = registerAccess(registry)
   const observer: Metrics['observer'] = {
     requestFinished(event) {
       countRequest(event)
       countShadow(event)
+      countAccess(event)
       if (event.payment !== undefined) countPayment(event.route, event.payment)
     },
     facilitatorAnswered: registerFacilitators(registry),

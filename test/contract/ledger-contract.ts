@@ -16,6 +16,7 @@ import {
 } from '../ledger/claim-fixtures.ts'
 import { commands } from '../ledger/ledger-commands.ts'
 import { agreesWithModel } from '../ledger/ledger-model.ts'
+import { describeFreeRequests } from './ledger-free-requests.ts'
 import { describeReplay } from './ledger-replay.ts'
 import {
   describeEveryState,
@@ -36,6 +37,7 @@ export function runLedgerContract(
   describeEveryState(name, open)
   describeUpkeep(name, open)
   describeReplay(name, open)
+  describeFreeRequests(name, open)
 
   describe(`${name} as a ledger`, () => {
     let time = movableClock()

@@ -125,6 +125,7 @@ describe('upkeep', () => {
     const asked: unknown[] = []
     let removed = 500
     let forgotten = 0
+    let ended = 0
     const ledger = {
       releaseAbandoned: async () => asked.push('abandoned'),
       prune: async (ask: { readonly olderThan: number; readonly limit: number }) => {
@@ -132,6 +133,7 @@ describe('upkeep', () => {
         return removed
       },
       pruneResponses: async () => forgotten,
+      pruneFreeRequests: async () => ended,
     }
     const parts = { ledger, clock, observer: quiet, retentionMs: () => 900_000 }
     expect(await keepUp(parts)).toBeLessThan(5_000)
@@ -139,6 +141,9 @@ describe('upkeep', () => {
     removed = 499
     expect(await keepUp(parts)).toBeGreaterThanOrEqual(60_000)
     forgotten = 50
+    expect(await keepUp(parts)).toBeLessThan(5_000)
+    forgotten = 0
+    ended = 500
     expect(await keepUp(parts)).toBeLessThan(5_000)
   })
 
@@ -148,6 +153,7 @@ describe('upkeep', () => {
       releaseAbandoned: () => Promise.reject(error),
       prune: () => Promise.reject(error),
       pruneResponses: () => Promise.reject(error),
+      pruneFreeRequests: () => Promise.reject(error),
     }
     const errors: ErrorReported[] = []
     const observer = { errorReported: (event: ErrorReported) => void errors.push(event) }

@@ -165,6 +165,7 @@ export class SimulatedGateway {
     return openForce(shopConfig(plan.hasNode ? ['http://node.invalid'] : []), {
       clock: this.#clock,
       upstreams: createUpstreamSet(() => upstream.clientOf(process)),
+      access: { compile: () => new Map() },
       openPayments: () => ({
         ...{ engine: () => engine, facilitators: [], silent: () => [] },
         firstRound: Promise.resolve(),

@@ -1,5 +1,6 @@
 import { CLAIMS } from './001-claims.postgres.ts'
 import { REPLAY } from './002-replay.postgres.ts'
+import { FREE_REQUESTS } from './003-free-requests.postgres.ts'
 
 /** In order: a schema's version is how many of them it has had. Never edit one that shipped. */
-export const POSTGRES_MIGRATIONS: readonly string[] = [CLAIMS, REPLAY]
+export const POSTGRES_MIGRATIONS: readonly string[] = [CLAIMS, REPLAY, FREE_REQUESTS]
