@@ -46,9 +46,7 @@ export function parseRange(text: string): AddressRange | null {
 }
 
 export function isWithin(address: Address, ranges: readonly AddressRange[]): boolean {
-  return ranges.some(
-    ([base, bits]) => base.kind() === address.kind() && address.match(base, bits),
-  )
+  return ranges.some(([base, bits]) => base.kind() === address.kind() && address.match(base, bits))
 }
 
 /**

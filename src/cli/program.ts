@@ -6,6 +6,7 @@ import { registerFacilitator } from './facilitator.ts'
 import { registerFacilitators } from './facilitators.ts'
 import { failureFrom } from './failure.ts'
 import { registerHealthcheck } from './healthcheck.ts'
+import { registerKey } from './key.ts'
 import { registerLedger } from './ledger.ts'
 import { registerNetworks } from './networks.ts'
 import { createOutput } from './output.ts'
@@ -56,6 +57,7 @@ function createProgram(surroundings: Surroundings, terminal: boolean): Command {
   registerNetworks(program, surroundings)
   registerFacilitators(program, surroundings)
   registerFacilitator(program, surroundings)
+  registerKey(program, surroundings)
   registerHealthcheck(program, surroundings)
   registerVersion(program, surroundings)
   return program

@@ -58,6 +58,6 @@ export interface FreeQuotaConfig {
   readonly requests: number
   readonly per: QuotaPeriod
   readonly by: 'address' | 'payer'
-  /** Routes with the same one share the quota: a route's key; null: all without one of their own. */
+  /** The key of the route that it is for; null: for all that have none of their own, together. */
   readonly route: string | null
 }

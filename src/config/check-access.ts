@@ -32,8 +32,7 @@ export function checkAccess(
 ): AccessConfig {
   const { path, route, context } = place
   return {
-    allow:
-      allow === undefined ? inherited.allow : checkAllow(allow, [...path, 'allow'], context),
+    allow: allow === undefined ? inherited.allow : checkAllow(allow, [...path, 'allow'], context),
     deny: deny === undefined ? inherited.deny : checkDeny(deny, [...path, 'deny'], context),
     freeQuota: freeQuota === undefined ? inherited.freeQuota : readQuota(freeQuota, route),
   }
@@ -85,7 +84,10 @@ function checkKeys(
     const sha256 = written.toLowerCase()
     if (!/^[0-9a-f]{64}$/.test(sha256)) {
       const cure = 'Run "farebox key": it makes a key, and the line for this file.'
-      context.report([...path, index, 'sha256'], { message: 'is not a SHA-256 of 64 hex digits', cure })
+      context.report([...path, index, 'sha256'], {
+        message: 'is not a SHA-256 of 64 hex digits',
+        cure,
+      })
     } else if (hashes.has(sha256)) {
       const cure = 'Give each name a key of its own.'
       context.report([...path, index], { message: 'has the key of another name', cure })

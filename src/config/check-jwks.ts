@@ -42,7 +42,10 @@ function judgeKeys(text: string): Finding | null {
   }
   const broken = keys.findIndex(key => !isPublicKey(key))
   if (broken === -1) return null
-  return { message: `has a key that is none: keys[${broken}]`, cure: 'Ask the issuer for it again.' }
+  return {
+    message: `has a key that is none: keys[${broken}]`,
+    cure: 'Ask the issuer for it again.',
+  }
 }
 
 function readKeys(text: string): JsonWebKey[] | null {

@@ -17,7 +17,8 @@ const certificates = z
   .max(10_000)
   .optional()
   .meta({
-    description: 'Names in the certificate of a client, which server.tls.clientCa has to vouch for.',
+    description:
+      'Names in the certificate of a client, which server.tls.clientCa has to vouch for.',
     examples: [['client.example.com']],
   })
 
@@ -36,10 +37,7 @@ const jwt = z
     }),
     issuer: text(2048).meta({ description: 'What iss has to be, to the letter.' }),
     audience: z
-      .union([
-        text(2048).transform((one): string[] => [one]),
-        z.array(text(2048)).min(1).max(32),
-      ])
+      .union([text(2048).transform((one): string[] => [one]), z.array(text(2048)).min(1).max(32)])
       .meta({ description: 'What aud has to be or to have: one text, or a list of which any.' }),
     claims: z
       .record(z.string().min(1).max(256), text(1024))
@@ -76,11 +74,14 @@ const freeQuota = z.strictObject({
     description: 'Requests of each client that are free in each period.',
   }),
   per: z.enum(['hour', 'day', 'month']).meta({ description: 'The period, which begins in UTC.' }),
-  by: z.enum(['address', 'payer']).prefault('address').meta({
-    description:
-      'What a client is. address: an IPv4 address, or an IPv6 network of 64 bits. payer: whoever ' +
-      'signed the payment, which is left unspent.',
-  }),
+  by: z
+    .enum(['address', 'payer'])
+    .prefault('address')
+    .meta({
+      description:
+        'What a client is. address: an IPv4 address, or an IPv6 network of 64 bits. payer: whoever ' +
+        'signed the payment, which is left unspent.',
+    }),
 })
 
 const off = z.literal('off')

@@ -56,7 +56,10 @@ const PRUNE_RESPONSES_MAX = 50
 const PRUNE_AGAIN_MS = 1_000
 
 interface UpkeepParts {
-  readonly ledger: Pick<Ledger, 'releaseAbandoned' | 'prune' | 'pruneResponses' | 'pruneFreeRequests'>
+  readonly ledger: Pick<
+    Ledger,
+    'releaseAbandoned' | 'prune' | 'pruneResponses' | 'pruneFreeRequests'
+  >
   readonly clock: Clock
   readonly observer: Pick<GatewayObserver, 'errorReported'>
   retentionMs(): number

@@ -22,6 +22,7 @@ import {
   withoutResponse,
 } from './known-claim.ts'
 import { type ClaimOutcome, claimId, type KnownClaim } from './ledger.ts'
+import { SqliteFreeRequests } from './sqlite-free-requests.ts'
 import type {
   ClaimCall,
   KeepCall,
@@ -31,7 +32,6 @@ import type {
   SqliteFailure,
   StepCall,
 } from './sqlite-protocol.ts'
-import { SqliteFreeRequests } from './sqlite-free-requests.ts'
 import { SqliteUpkeep } from './sqlite-upkeep.ts'
 
 /** One call asked for something that its row does not allow. The rest of its batch goes on. */
