@@ -110,9 +110,15 @@ const routeFull = z.strictObject({
         'When money moves. on-response: when the API answers and the answer is billable. ' +
         'before-upstream: before the API hears of the request.',
     }),
-  billable: z.array(statusRange()).min(1).prefault(['2xx', '3xx']).meta({
-    description: 'Statuses of the API that are charged for: 2xx, 404, 200-299.',
-  }),
+  billable: z
+    .array(statusRange())
+    .min(1)
+    .prefault(['2xx', '301-303', '307', '308'])
+    .meta({
+      description:
+        'Statuses of the API that are charged for: 2xx, 404, 200-299. Default: successes and ' +
+        'redirects, not 304.',
+    }),
   timeout: duration().prefault('30s').meta({
     description: 'How long the API may take until its answer begins.',
   }),

@@ -80,10 +80,20 @@ export class ResponseSink implements ReplySink {
   }
 }
 
+/**
+ * Frames, encodes or steers a whole response, so that a recipient which merged it into the head
+ * would read another one (RFC 9110 section 6.5.1).
+ */
+const NOT_IN_TRAILERS: ReadonlySet<string> = new Set([
+  ...['content-encoding', 'content-type', 'content-range', 'trailer'],
+  ...['cache-control', 'vary', 'set-cookie', 'location', 'www-authenticate'],
+])
+
 function addTrailers(response: ServerResponse, flat: readonly string[]): void {
   const pairs: [string, string][] = []
   for (let index = 0; index < flat.length; index += 2) {
-    pairs.push([flat[index] ?? '', flat[index + 1] ?? ''])
+    const name = flat[index] ?? ''
+    if (!NOT_IN_TRAILERS.has(name.toLowerCase())) pairs.push([name, flat[index + 1] ?? ''])
   }
   response.addTrailers(pairs)
 }

@@ -32,6 +32,12 @@ const TIMEOUT_CHECK_MS = 2_000
 /** Longer than an upstream may be silent, so that a quiet stream is not taken for a stalled one. */
 const STALL_MS_MAX = 330_000
 
+/**
+ * Whoever is cut off by the end of a drain leaves something to be written down: how far a delivery
+ * came, or a settlement that is on its way.
+ */
+const RECORD_MS_MAX = 5_000
+
 export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
   const { stallMsMax = STALL_MS_MAX } = options
   let draining = false
@@ -61,6 +67,18 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     }
   }
 
+  /** Resolves when nothing runs, or after `timeoutMs`. */
+  const idle = async (timeoutMs: number): Promise<void> => {
+    if (inFlight === 0) return
+    await new Promise<void>(resolve => {
+      const timer = setTimeout(resolve, timeoutMs)
+      whenIdle = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+  }
+
   const server = createNodeServer(options.limits)
   server.on('request', (request, response) => void serve(request, response, false))
   server.on('checkContinue', (request, response) => void serve(request, response, true))
@@ -78,17 +96,10 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
       draining = true
       const closed = new Promise<void>(resolve => void server.close(() => resolve()))
       server.closeIdleConnections()
-      if (inFlight > 0) {
-        await new Promise<void>(resolve => {
-          const timer = setTimeout(resolve, timeoutMs)
-          whenIdle = () => {
-            clearTimeout(timer)
-            resolve()
-          }
-        })
-      }
+      await idle(timeoutMs)
       server.closeAllConnections()
       await closed
+      await idle(RECORD_MS_MAX)
     },
   }
 }

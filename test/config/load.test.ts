@@ -47,7 +47,9 @@ describe('defaults', () => {
         settle: 'on-response',
         billable: [
           { from: 200, to: 299 },
-          { from: 300, to: 399 },
+          { from: 301, to: 303 },
+          { from: 307, to: 307 },
+          { from: 308, to: 308 },
         ],
         timeoutMs: 30_000,
         cors: null,
