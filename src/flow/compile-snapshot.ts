@@ -99,7 +99,7 @@ function compileRoute(config: RouteConfig, routeParts: RouteParts): Route {
     isBillable: status => billable.some(({ from, to }) => from <= status && status <= to),
     timeoutMs: config.timeoutMs,
     cors: compileCors(config.cors),
-    access: parts.access.get(config.key) ?? null,
+    access: routeParts.parts.access.get(config.key) ?? null,
     freeQuota: config.access.freeQuota,
     replay: config.replay,
     identifierRequired: config.identifierRequired,
