@@ -29,6 +29,7 @@ const artifact = {
   sourceSha256: hashSources(sources),
   ...contract('TestDollar'),
   pie: contract('TestPie', 'TestTokens'),
+  plainToken: contract('TestPlainToken', 'TestTokens'),
   permitDollar: contract('TestPermitDollar', 'TestTokens'),
   wallet: contract('TestWallet'),
   callBatch: contract('CallBatch'),

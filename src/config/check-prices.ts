@@ -147,6 +147,7 @@ function extraOf({ asset, fromGatewayWallet }: AcceptedAsset): Offer['requiremen
   if (fromGatewayWallet) return { ...GATEWAY_WALLET }
   if (!('eip712' in asset)) return {}
   const { eip712, transferMethod } = asset
+  // A client takes a domain that is named for one that it can sign an EIP-2612 permit with.
   // The method is named only where it is not the one that every client expects.
   return transferMethod === 'permit2'
     ? { ...eip712, assetTransferMethod: 'permit2' }

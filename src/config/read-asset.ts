@@ -17,15 +17,16 @@ export function readEvmAsset(setting: AssetSetting, { path, report }: AssetScope
   const { program, eip712, transferMethod = 'eip3009' } = setting
   const read = readEvmAddress(setting.address)
   if (read.kind === 'refused') report([...path, 'address'], read)
-  if (eip712 === undefined) {
-    const cure = 'Add eip712: {name: …, version: …} as the contract has them.'
+  if (eip712 === undefined && transferMethod === 'eip3009') {
+    const cure =
+      'Add eip712: {name: …, version: …} as the contract has them, or transferMethod: permit2.'
     report(path, { message: 'lacks eip712, the signing domain of an EVM token', cure })
   }
   if (program !== undefined) report([...path, 'program'], notHere('Solana'))
   return {
     ...factsOf(setting),
     address: read.kind === 'address' ? read.address : '',
-    eip712: eip712 ?? { name: '', version: '' },
+    eip712: eip712 ?? null,
     transferMethod,
   }
 }

@@ -21,7 +21,11 @@ const asset = z.strictObject({
       version: text(32).meta({ description: "As the contract's signing domain has it." }),
     })
     .optional()
-    .meta({ description: 'On EVM networks. Wrong by one letter, and every signature fails.' }),
+    .meta({
+      description:
+        'On EVM networks. Wrong by one letter, and every signature fails. Leave it out, with ' +
+        'transferMethod permit2, for a token that has neither EIP-3009 nor EIP-2612.',
+    }),
   transferMethod: z.enum(['eip3009', 'permit2']).optional().meta({
     description: 'On EVM networks: how a signature moves the token. Default: eip3009.',
   }),

@@ -65,7 +65,7 @@ describe.each(evm)('$name, an EVM network', network => {
   it('has tokens with a checksum and a signing domain', () => {
     for (const { address, eip712 } of network.assets) {
       expect(address).toBe(getAddress(address))
-      for (const text of [eip712.name, eip712.version]) expect(text).toMatch(/^\S(.*\S)?$/)
+      for (const text of [eip712?.name, eip712?.version]) expect(text).toMatch(/^\S(.*\S)?$/)
     }
   })
 })

@@ -29,6 +29,8 @@ const CALL_BATCH_ADDRESS: Address = '0xcA11bde05977b3631167028862bE2a173976CA11'
 /** Where Permit2 and x402's proxy are on every chain (@x402/evm 2.27.0). */
 export const PERMIT2_ADDRESS: Address = '0x000000000022D473030F116dDEE9F6B43aC78BA3'
 const EXACT_PROXY_ADDRESS: Address = '0x402085c248EeA27D92E8b30b2C58ed07f9E20001'
+/** A token that signs nothing, which Permit2 alone can move; any address would do. */
+export const PLAIN_TOKEN: Address = '0x2000000000000000000000000000000000000020'
 /** Deploys smart wallets (EIP-6492); any address would do. */
 export const WALLET_FACTORY: Address = '0xFac7000000000000000000000000000000000001'
 /** Anvil's last development account; the node signs for it. The facilitator uses the first. */
@@ -41,10 +43,10 @@ export interface Chain {
   /** The dollar of the chain: six decimals on Base Sepolia, 18 on Kite and Mezo. */
   readonly token: Address
   readonly publicClient: PublicClient
-  /** Gives test dollars, in atomic units, to anybody. */
-  mint(to: Address, amount: bigint): Promise<void>
-  /** In atomic units. */
-  balanceOf(account: Address): Promise<bigint>
+  /** Gives test dollars, or another token, in atomic units, to anybody. */
+  mint(to: Address, amount: bigint, token?: Address): Promise<void>
+  /** In atomic units; without `token`, in the chain's dollars. */
+  balanceOf(account: Address, token?: Address): Promise<bigint>
   /** Puts an EIP-1271 smart wallet at `at` that accepts what `owner`'s key signed. */
   deployWallet(at: Address, owner: Address): Promise<void>
   /**
@@ -141,9 +143,9 @@ function chainAt(rpcUrl: string, node: Node): Chain {
   const control = testClient(rpcUrl)
   // The node hands out the same nonce twice when two transactions come at once.
   let lastMint: Promise<void> = Promise.resolve()
-  const mint = async (to: Address, amount: bigint) => {
+  const mint = async (to: Address, amount: bigint, address: Address) => {
     const hash = await wallet.writeContract({
-      address: token,
+      address,
       abi: testDollarAbi,
       functionName: 'mint',
       args: [to, amount],
@@ -158,14 +160,14 @@ function chainAt(rpcUrl: string, node: Node): Chain {
     publicClient,
     restart,
     close,
-    mint(to, amount) {
-      const minted = lastMint.then(() => mint(to, amount))
+    mint(to, amount, other = token) {
+      const minted = lastMint.then(() => mint(to, amount, other))
       lastMint = minted.catch(() => undefined)
       return minted
     },
-    balanceOf: account =>
+    balanceOf: (account, address = token) =>
       publicClient.readContract({
-        address: token,
+        address,
         abi: testDollarAbi,
         functionName: 'balanceOf',
         args: [account],
@@ -187,6 +189,7 @@ async function placeContracts(rpcUrl: string): Promise<void> {
     [TOKEN_ADDRESS, artifact],
     [PIE_ADDRESS, artifact.pie],
     [PERMIT_DOLLAR_ADDRESS, artifact.permitDollar],
+    [PLAIN_TOKEN, artifact.plainToken],
     [CALL_BATCH_ADDRESS, artifact.callBatch],
     [PERMIT2_ADDRESS, artifact.permit2],
     [EXACT_PROXY_ADDRESS, artifact.exactProxy],

@@ -3,7 +3,20 @@ import { x402Facilitator } from '@x402/core/facilitator'
 import { toFacilitatorEvmSigner } from '@x402/evm'
 import { ExactEvmScheme } from '@x402/evm/exact/facilitator'
 import { ExactEvmSchemeV1 } from '@x402/evm/exact/v1/facilitator'
-import { createWalletClient, http, publicActions, type VerifyTypedDataParameters } from 'viem'
+import {
+  createErc20ApprovalGasSponsoringExtension,
+  ERC20_APPROVAL_GAS_SPONSORING,
+} from '@x402/extensions'
+import {
+  createWalletClient,
+  type Hex,
+  http,
+  parseTransaction,
+  publicActions,
+  recoverTransactionAddress,
+  type TransactionSerialized,
+  type VerifyTypedDataParameters,
+} from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
 import { FACILITATOR_PRIVATE_KEY } from './accounts.ts'
 import { type Chain, viemChain } from './chain.ts'
@@ -35,7 +48,7 @@ export interface FacilitatorOptions {
   /** The x402 versions that it speaks. */
   readonly versions?: readonly (1 | 2)[]
   readonly intercept?: Intercept
-  /** Extensions that it lists; `eip2612GasSponsoring` needs no more of it than that. */
+  /** Extensions that it lists. One that sponsors approvals pays the payer their gas first. */
   readonly extensions?: readonly string[]
   /** How long a settle waits for its transaction before it answers `settlement_pending`. */
   readonly confirmationTimeoutMs?: number
@@ -68,7 +81,7 @@ export async function serveFacilitator(
 
 function createFacilitator(options: FacilitatorOptions): x402Facilitator {
   const { chain, versions = [1, 2], deployers = [], extensions = [] } = options
-  const signer = createSigner(chain, options.confirmationTimeoutMs ?? 30_000)
+  const { signer, sponsor } = createSigner(chain, options.confirmationTimeoutMs ?? 30_000)
   const facilitator = new x402Facilitator()
   if (versions.includes(2)) {
     facilitator.register(
@@ -76,7 +89,12 @@ function createFacilitator(options: FacilitatorOptions): x402Facilitator {
       new ExactEvmScheme(signer, { eip6492AllowedFactories: [...deployers] }),
     )
   }
-  for (const key of extensions) facilitator.registerExtension({ key })
+  for (const key of extensions) {
+    const isApproval = key === ERC20_APPROVAL_GAS_SPONSORING.key
+    facilitator.registerExtension(
+      isApproval ? createErc20ApprovalGasSponsoringExtension(sponsor) : { key },
+    )
+  }
   // The v1 names are not CAIP-2, whatever the type of the parameter says.
   if (versions.includes(1)) {
     const v1Network = v1NetworkName(chain.chainId) as `${string}:${string}` // see above
@@ -103,7 +121,7 @@ function createSigner(chain: Chain, confirmationTimeoutMs: number) {
   // Sends go one after the other: a transaction whose gas cannot be estimated would leave a hole
   // in nonces that were handed out in advance, and every later settlement would wait behind it.
   const inTurn = createQueue()
-  return toFacilitatorEvmSigner(
+  const signer = toFacilitatorEvmSigner(
     {
       address: account.address,
       getCode: client.getCode,
@@ -116,6 +134,31 @@ function createSigner(chain: Chain, confirmationTimeoutMs: number) {
     },
     { confirmationTimeoutMs },
   )
+  const land = async (hash: Hex): Promise<Hex> => {
+    await client.waitForTransactionReceipt({ hash })
+    return hash
+  }
+  const sendOne = async (transaction: Hex | SponsoredCall): Promise<Hex> => {
+    if (typeof transaction !== 'string') return land(await client.sendTransaction(transaction))
+    const serializedTransaction = transaction as TransactionSerialized // the payer's, verified
+    const { gas = 0n, maxFeePerGas = 0n } = parseTransaction(serializedTransaction)
+    const to = await recoverTransactionAddress({ serializedTransaction })
+    await land(await client.sendTransaction({ to, value: gas * maxFeePerGas }))
+    return land(await client.sendRawTransaction({ serializedTransaction }))
+  }
+  const sendTransactions = (transactions: (Hex | SponsoredCall)[]): Promise<Hex[]> =>
+    inTurn(async () => {
+      const hashes: Hex[] = []
+      for (const transaction of transactions) hashes.push(await sendOne(transaction))
+      return hashes
+    })
+  return { signer, sponsor: { ...signer, sendTransactions } }
+}
+
+interface SponsoredCall {
+  readonly to: Hex
+  readonly data: Hex
+  readonly gas?: bigint
 }
 
 /** Runs tasks one at a time, in the order in which they came. */

@@ -46,8 +46,8 @@ export class LocalFacilitator implements Facilitator {
     const signers = new Set([...this.#desks.values()].flatMap(({ addresses }) => addresses))
     return {
       kinds: [...this.#desks.keys()].map(network => ({ x402Version: 2, scheme: 'exact', network })),
-      // The library reads it from a payment and calls the proxy so; the approval of a payer's own
-      // transaction would need two transactions of ours in one.
+      // The library reads it from a payment and calls the proxy so. A payer's own approval would
+      // need coins of ours sent to the payer first, who may spend them on something else.
       extensions: ['eip2612GasSponsoring'],
       signers: { 'eip155:*': [...signers] },
     }

@@ -22,6 +22,38 @@ contract TestPie is TestDollar {
     }
 }
 
+/// A token as many are: it signs nothing, neither EIP-3009 nor EIP-2612.
+contract TestPlainToken {
+    string public constant name = "Plain";
+    string public constant symbol = "PLAIN";
+    uint8 public constant decimals = 6;
+
+    mapping(address => uint256) public balanceOf;
+    mapping(address => mapping(address => uint256)) public allowance;
+
+    event Transfer(address indexed from, address indexed to, uint256 value);
+    event Approval(address indexed owner, address indexed spender, uint256 value);
+
+    function mint(address to, uint256 value) external {
+        balanceOf[to] += value;
+        emit Transfer(address(0), to, value);
+    }
+
+    function approve(address spender, uint256 value) external returns (bool) {
+        allowance[msg.sender][spender] = value;
+        emit Approval(msg.sender, spender, value);
+        return true;
+    }
+
+    function transferFrom(address from, address to, uint256 value) external returns (bool) {
+        allowance[from][msg.sender] -= value;
+        balanceOf[from] -= value;
+        balanceOf[to] += value;
+        emit Transfer(from, to, value);
+        return true;
+    }
+}
+
 /// Stands in for mUSD of Mezo's test network: it has EIP-2612, and no EIP-3009.
 contract TestPermitDollar is TestDollar {
     error NoAuthorizations();
