@@ -4,6 +4,7 @@ import { isGatewayWallet } from '../core/gateway-wallet.ts'
 import type { NetworkId, PaymentPayload, PaymentRequirements } from '../core/payment.ts'
 import { FacilitatorUnavailableError, SettlementUnknownError } from '../errors.ts'
 import { openCredentials } from './auth/credentials.ts'
+import { type ExtensionResponse, readExtensionResponses } from './extension-responses.ts'
 import type { Facilitator, SettleAnswer, Supported, VerifyAnswer } from './facilitator.ts'
 import { type Answer, type Call, callJson } from './json-call.ts'
 import { kindFor } from './kinds.ts'
@@ -17,11 +18,13 @@ import { readSettleAnswer, readVerifyAnswer } from './wire.ts'
  *
  * @param lastSaid What it said it supports, as far as is known; null: version 2 is assumed until it
  *                 has been asked.
+ * @param onExtension Told what it says that it did with an extension of a payment.
  */
 export function createHttpFacilitator(
   config: FacilitatorConfig,
   v1Networks: V1Networks,
   lastSaid: Supported | null = null,
+  onExtension: (response: ExtensionResponse) => void = () => {},
 ): Facilitator {
   const agent = new Agent({
     // A place for each call that may be made at once, and one to ask what is supported.
@@ -44,16 +47,15 @@ export function createHttpFacilitator(
       : requestV2(payload, requirements)
   }
 
-  const post = (
+  const post = async (
     operation: 'verify' | 'settle',
     call: Omit<Call, 'url' | 'headers'>,
   ): Promise<Answer> => {
     const url = new URL(`${baseUrl}/${operation}`)
-    return callJson(agent, {
-      ...call,
-      url,
-      headers: credentials.headersFor({ method: 'POST', url }),
-    })
+    const headers = credentials.headersFor({ method: 'POST', url })
+    const answer = await callJson(agent, { ...call, url, headers })
+    for (const one of readExtensionResponses(answer.extensionResponses)) onExtension(one)
+    return answer
   }
 
   return {

@@ -25,6 +25,8 @@ export interface Answer {
   readonly retryAfterSeconds: number | undefined
   /** Where a redirect leads to, as it was written; nobody follows it here. */
   readonly location: string | undefined
+  /** `EXTENSION-RESPONSES` as it was written. */
+  readonly extensionResponses: string | undefined
 }
 
 /**
@@ -75,6 +77,7 @@ class AnswerReader implements Dispatcher.DispatchHandler {
   #status = 0
   #retryAfter: string | string[] | undefined
   #location: string | string[] | undefined
+  #extensionResponses: string | string[] | undefined
   readonly #chunks: Buffer[] = []
   #bytes = 0
 
@@ -99,6 +102,7 @@ class AnswerReader implements Dispatcher.DispatchHandler {
     this.#status = status
     this.#retryAfter = headers['retry-after']
     this.#location = headers['location']
+    this.#extensionResponses = headers['extension-responses']
   }
 
   onResponseData(controller: Controller, chunk: Buffer): void {
@@ -113,7 +117,8 @@ class AnswerReader implements Dispatcher.DispatchHandler {
       status: this.#status,
       json: parseJson(Buffer.concat(this.#chunks).toString('utf8')),
       retryAfterSeconds: readRetryAfter(this.#retryAfter),
-      location: typeof this.#location === 'string' ? this.#location : undefined,
+      location: onlyOne(this.#location),
+      extensionResponses: onlyOne(this.#extensionResponses),
     })
   }
 
@@ -128,6 +133,10 @@ class AnswerReader implements Dispatcher.DispatchHandler {
     this.#outcome.reject(this.#timedOut)
     this.#controller?.abort(this.#timedOut)
   }
+}
+
+function onlyOne(value: string | string[] | undefined): string | undefined {
+  return typeof value === 'string' ? value : undefined
 }
 
 function parseJson(text: string): unknown {

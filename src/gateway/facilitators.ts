@@ -30,7 +30,9 @@ export function connectFacilitators(
     const client =
       kind === 'local'
         ? openLocal(config, networks)
-        : createHttpFacilitator(config, v1Networks, memory.recall())
+        : createHttpFacilitator(config, v1Networks, memory.recall(), told =>
+            observer.extensionAnswered({ facilitator: name, ...told }),
+          )
     const observed = observeFacilitator(client, observer, clock)
     const facilitator = guardFacilitator(observed, { concurrency, clock })
     facilitator.onChange(() => observer.facilitatorChanged(toChange(facilitator)))

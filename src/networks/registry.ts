@@ -17,8 +17,8 @@ export interface Asset {
 
 export interface EvmAsset extends Asset {
   /**
-   * The token's signing domain (EIP-712), exactly as its contract has it. Null: it signs nothing, so
-   * that Permit2 alone can move it.
+   * The token's signing domain (EIP-712), exactly as its contract has it. Null: it checks no
+   * signatures, so that Permit2 alone can move it.
    */
   readonly eip712: { readonly name: string; readonly version: string } | null
   readonly transferMethod: AssetTransferMethod

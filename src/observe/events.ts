@@ -76,6 +76,16 @@ export interface FacilitatorAnswered {
   readonly durationMs: number
 }
 
+/** A facilitator has said what it did with an extension of a payment, like a listing. */
+export interface ExtensionAnswered {
+  readonly facilitator: string
+  /** One that is known, or "other". */
+  readonly extension: string
+  readonly status: 'processing' | 'rejected' | 'other'
+  /** In the facilitator's words: bounded, printable ASCII. Null: it gave none. */
+  readonly reason: string | null
+}
+
 /** Calls to a facilitator are made again, or are not made for a while. */
 export interface FacilitatorChanged {
   readonly facilitator: string
@@ -181,6 +191,7 @@ export interface FacilitatorServed {
 export interface GatewayObserver {
   requestFinished(event: RequestFinished): void
   facilitatorAnswered(event: FacilitatorAnswered): void
+  extensionAnswered(event: ExtensionAnswered): void
   facilitatorChanged(event: FacilitatorChanged): void
   configReloaded(event: ConfigReloaded): void
   claimResolved(event: ClaimResolved): void
@@ -218,6 +229,7 @@ export function combineObservers(
   return {
     requestFinished: all('requestFinished'),
     facilitatorAnswered: all('facilitatorAnswered'),
+    extensionAnswered: all('extensionAnswered'),
     facilitatorChanged: all('facilitatorChanged'),
     configReloaded: all('configReloaded'),
     claimResolved: all('claimResolved'),

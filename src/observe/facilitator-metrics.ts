@@ -26,6 +26,22 @@ export function registerFacilitators(registry: Registry): (event: FacilitatorAns
   }
 }
 
+export function registerExtensions(registry: Registry): GatewayObserver['extensionAnswered'] {
+  const answers = createSeries(() => ({ count: 0 }))
+  registerCounter(registry, {
+    name: 'farebox_facilitator_extensions_total',
+    help:
+      'What facilitators said that they did with extensions of payments, like a listing in their ' +
+      'catalogue. The log has the reasons of what was rejected.',
+    labelNames: ['facilitator', 'extension', 'status'],
+    entries: () => mapValues(answers.entries(), ({ count }) => count),
+  })
+  return ({ facilitator, extension, status }) => {
+    const labels = (): Labels => ({ facilitator, extension, status })
+    answers.at(`${facilitator}\n${extension}\n${status}`, labels).count++
+  }
+}
+
 const CONDITIONS = ['up', 'down', 'resting'] as const
 
 export function registerConditions(

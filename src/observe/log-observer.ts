@@ -1,4 +1,5 @@
 import { formatAmount } from '../core/amount.ts'
+import { createSeldom } from '../core/seldom.ts'
 import { describeError } from './describe-error.ts'
 import type { FacilitatorAnswered, GatewayObserver, RequestFinished, ShadowSeen } from './events.ts'
 
@@ -22,11 +23,19 @@ export interface LogLines {
 export function createLogObserver(log: LogLines): GatewayObserver {
   /** Keys of which it was said that they have little left: said once. */
   const low = new Set<string>()
+  const isNews = createSeldom(() => performance.now())
   return {
     requestFinished: event => log.info('request', requestFields(event)),
     facilitatorAnswered(event) {
       if (event.outcome === 'no_answer') log.warn('facilitator did not answer', callFields(event))
       else log.debug('facilitator answered', callFields(event))
+    },
+    extensionAnswered(event) {
+      if (event.status !== 'rejected') log.debug('facilitator took an extension', { ...event })
+      // It comes with every payment.
+      else if (isNews(JSON.stringify(event))) {
+        log.warn('facilitator rejected an extension', { ...event })
+      }
     },
     facilitatorChanged({ facilitator, condition, forMs }) {
       if (condition === 'up') log.info('facilitator is up', { facilitator })

@@ -14,6 +14,7 @@ import type { ErrorReported, GatewayObserver, PaymentSeen, RequestFinished } fro
 import {
   type FacilitatorSeen,
   registerConditions,
+  registerExtensions,
   registerFacilitators,
   registerGasBalance,
   registerGasSpent,
@@ -78,6 +79,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
       if (event.payment !== undefined) countPayment(event.route, event.payment)
     },
     facilitatorAnswered: registerFacilitators(registry),
+    extensionAnswered: registerExtensions(registry),
     configReloaded: registerReloads(registry),
     claimResolved: registerResolved(registry),
     settlementChecked: registerChecked(registry),

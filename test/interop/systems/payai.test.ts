@@ -69,7 +69,7 @@ async function openShop(dialect: Dialect, keySecret = key.keySecret) {
 }
 
 test('a payment settles, and what it says of its listing stays with us', async () => {
-  const { url } = await openShop(payai().dialect)
+  const { gateway, url } = await openShop(payai().dialect)
   const paid = await pay(url, await signFor(street.world().chain, url))
   expect(paid.status).toBe(200)
   const told = `${JSON.stringify([...paid.headers])}${await paid.text()}`
@@ -77,6 +77,13 @@ test('a payment settles, and what it says of its listing stays with us', async (
   expect(told).not.toContain(EXTENSION_RESPONSES)
   const receipt = Buffer.from(paid.headers.get('payment-response') ?? '', 'base64').toString()
   expect(receipt).not.toContain('not-for-the-buyer')
+  expect(gateway.logs.filter(({ msg }) => msg === 'facilitator rejected an extension')).toEqual([
+    expect.objectContaining({ extension: 'bazaar', reason: 'not-for-the-buyer' }),
+  ])
+  const metrics = await (await fetch(`${gateway.adminUrl}/metrics`)).text()
+  expect(metrics).toMatch(
+    /^farebox_facilitator_extensions_total\{facilitator="[^"]+",extension="bazaar",status="rejected"\} 2$/m,
+  )
 })
 
 test('a key that is not the account’s is rejected: nothing is verified, charged or served', async () => {
