@@ -113,6 +113,9 @@ export async function openGateway(
     facilitators: () => inForce?.current.payments.facilitators ?? [],
     shadowRoutes: () =>
       inForce?.current.config.routes.filter(({ mode }) => mode === 'shadow').length ?? 0,
+    ...(config.server.tls && {
+      certificateNotAfter: () => inForce?.current.config.server.tls?.notAfter ?? null,
+    }),
   })
   const storeHealth = createStoreHealth(clock)
   const observer = combineObservers(metrics.observer, logger.observer, storeHealth.observer)
@@ -128,7 +131,7 @@ export async function openGateway(
   const chain = (network: NetworkId) => chains.find(force.current.config.networks, network)
   const settlementCheck = startSettlementCheck({ chain, clock, observer })
   opened.defer(() => settlementCheck.close())
-  const readiness = createReadiness({ force, ledger, storeHealth, settlementCheck })
+  const readiness = createReadiness({ force, ledger, storeHealth, settlementCheck, clock })
   const pages = { metrics: metrics.render, readiness: readiness.report }
   const admin = listen && (await startAdmin({ listen, ...pages }))
   opened.defer(() => admin?.close())
@@ -151,7 +154,10 @@ export async function openGateway(
     url: server.url,
     adminUrl: admin?.url ?? null,
     inForce: () => force.current.config,
-    apply: force.apply,
+    async apply(next) {
+      await force.apply(next)
+      if (next.server.tls !== null) server.useCertificate(next.server.tls)
+    },
     reloaded(problems) {
       readiness.noteReload(problems)
       observer.configReloaded({ ok: problems.length === 0, problems })

@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import { formatAddress, parseRange } from '../address-ranges.ts'
 import { parsePostgresUrl } from '../ledger/postgres-url.ts'
 import type { CheckContext } from './check-context.ts'
+import { checkTls } from './check-tls.ts'
 import { readHttpUrl } from './check-url.ts'
 import type { ListenAddress, ServerConfig, StoreConfig } from './gateway-config.ts'
 import type { Path } from './problems.ts'
@@ -15,6 +16,7 @@ export function checkServer(settings: Settings, context: CheckContext): ServerCo
       : checkPublicUrl(settings.server.publicUrl, context)
   return {
     listen,
+    tls: checkTls(settings, context),
     publicUrl,
     hosts: hosts === undefined ? hostOf(publicUrl) : checkHosts(hosts, context),
     trustedProxies: trustedProxies.flatMap((range, index) =>

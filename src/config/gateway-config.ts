@@ -9,6 +9,7 @@ import type {
   RewriteConfig,
   UpstreamHost,
 } from './shaping-config.ts'
+import type { TlsConfig } from './tls-config.ts'
 
 /**
  * The configuration as the rest of the house reads it: defaults filled in, secrets resolved, names
@@ -39,6 +40,8 @@ export interface ListenAddress {
 
 export interface ServerConfig {
   readonly listen: ListenAddress
+  /** Null: callers are served over plain HTTP. */
+  readonly tls: TlsConfig | null
   /**
    * Origin without a trailing slash, like "https://api.example.com"; null: built from the request.
    */

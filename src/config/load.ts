@@ -7,6 +7,7 @@ import { readDocument } from './document.ts'
 import { loadFacilitatorPresets } from './facilitator-presets.ts'
 import type { FacilitatorServiceConfig } from './facilitator-service-config.ts'
 import type { GatewayConfig } from './gateway-config.ts'
+import { filesNamedIn } from './named-files.ts'
 import { type PlacedFinding, placeFinding, toProblems } from './place-findings.ts'
 import type { Problem } from './problems.ts'
 import { gatewaySchema, type Settings } from './schema.ts'
@@ -17,13 +18,13 @@ import {
 import { type FileShape, readShape } from './shape.ts'
 import { readTextFile } from './text-file.ts'
 import type { Tree } from './tree.ts'
-import { resolveVariables, secretFilesIn } from './variables.ts'
+import { resolveVariables } from './variables.ts'
 
 export type LoadResult<Config = GatewayConfig> =
   | {
       readonly kind: 'loaded'
       readonly config: Config
-      /** Absolute paths of everything that was read: the file itself, then its secret files. */
+      /** Absolute paths of everything that was read: the file itself, then those that it names. */
       readonly files: readonly string[]
       /** What the operator should know and need not change, in the order of the file. */
       readonly notes: readonly Problem[]
@@ -134,7 +135,7 @@ function readText<Settings, Config>(
   const meant = checked.findings.map(finding => placeFinding(finding, tree))
   const placed = [...shapeFindings, ...meant]
   if (placed.length > 0) return invalid(file, placed)
-  const files = [resolve(file), ...secretFilesIn(text, directory)]
+  const files = [resolve(file), ...filesNamedIn(text, sources)]
   const notes = toProblems(
     checked.notes.map(note => placeFinding(note, tree)),
     file,

@@ -3,6 +3,7 @@ import { allowSetting, denySetting, freeQuotaSetting } from './schema-access.ts'
 import { networks } from './schema-networks.ts'
 import { accepts, paymentIdentifier, route } from './schema-routes.ts'
 import { chargeMode, corsSetting, defaultRewrite, headerRules } from './schema-shaping.ts'
+import { tls } from './schema-tls.ts'
 import { facilitator, upstream } from './schema-upstreams.ts'
 import { duration, listenAddress, name, size, text, wholeNumber } from './schema-values.ts'
 
@@ -28,6 +29,7 @@ const server = z.strictObject({
   listen: listenAddress().prefault('0.0.0.0:8402').meta({
     description: 'Where callers connect: host:port, [::1]:8402, or a port for every interface.',
   }),
+  tls: tls.optional(),
   publicUrl: text(2048)
     .optional()
     .meta({

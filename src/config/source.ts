@@ -42,7 +42,7 @@ export function openConfigSource(options: ConfigSourceOptions): ConfigSource {
   const { configFile, env = process.env, watch = false } = options
   const changed = Promise.withResolvers<void>()
   let onChange: () => void = changed.resolve
-  const watcher = watch ? watchConfig(configFile, () => onChange()) : null
+  const watcher = watch ? watchConfig(configFile, () => onChange(), { env }) : null
   return {
     async read() {
       const loaded = await loadConfig(configFile, { env })
@@ -72,6 +72,8 @@ export function openConfigSource(options: ConfigSourceOptions): ConfigSource {
 function needsRestart(before: GatewayConfig, after: GatewayConfig): string[] {
   const fixed = (config: GatewayConfig): Record<string, unknown> => ({
     'server.listen': config.server.listen,
+    'server.tls (there or not)': config.server.tls !== null,
+    'server.tls.clientCa (there or not)': (config.server.tls?.clientCa ?? null) !== null,
     'server.limits.headerBytes': config.server.limits.headerBytes,
     'server.limits.requestTimeout': config.server.limits.requestTimeoutMs,
     'server.workers': config.server.workers,

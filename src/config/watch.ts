@@ -1,15 +1,19 @@
 import { createHash } from 'node:crypto'
 import { type FSWatcher, realpathSync, watch } from 'node:fs'
 import { dirname, resolve } from 'node:path'
+import { PEM_BYTES_MAX } from './certificate-files.ts'
 import { CONFIG_BYTES_MAX } from './load.ts'
+import { filesNamedIn } from './named-files.ts'
 import { readTextFile } from './text-file.ts'
-import { SECRET_BYTES_MAX, secretFilesIn } from './variables.ts'
+import type { VariableSources } from './variables.ts'
 
 export interface ConfigWatch {
   close(): void
 }
 
 export interface WatchOptions {
+  /** Where variables in names of files are looked up; default: the process's environment. */
+  readonly env?: VariableSources['env']
   /** How long the directory must be quiet: one save is several events. */
   readonly debounceMs?: number
   /** For file systems that tell of nothing (network mounts), and directories that were replaced. */
@@ -20,8 +24,8 @@ const DEBOUNCE_MS = 200
 const RECHECK_MS = 30_000
 
 /**
- * Calls back when the content of the configuration file, or of a secret file that it names, is
- * another than before.
+ * Calls back when the content of the configuration file, or of a file that it names, is another
+ * than before.
  *
  * It watches directories, because a file that is replaced takes its watch with it: editors rename a
  * new file over the old one, and Kubernetes swaps a symbolic link further up the path. Start it
@@ -32,14 +36,15 @@ export function watchConfig(
   onChange: () => void,
   options: WatchOptions = {},
 ): ConfigWatch {
-  const { debounceMs = DEBOUNCE_MS, recheckMs = RECHECK_MS } = options
+  const { debounceMs = DEBOUNCE_MS, recheckMs = RECHECK_MS, env = process.env } = options
   const watchers = new Map<string, FSWatcher>()
-  let last = readState(file)
+  const readState = createStateReader(resolve(file), env)
+  let last = readState()
   let quiet: NodeJS.Timeout | undefined
   let closed = false
 
   const check = () => {
-    const state = readState(file)
+    const state = readState()
     watchDirectories(watchers, state.directories, onEvent)
     // In the middle of a swap nothing can be read; another event follows it.
     if (state.hash === null || state.hash === last.hash) return
@@ -70,17 +75,22 @@ interface State {
   readonly directories: ReadonlySet<string>
 }
 
-function readState(file: string): State {
-  const path = resolve(file)
-  const config = readTextFile(path, CONFIG_BYTES_MAX)
-  if (config.kind === 'unreadable') return { hash: null, directories: directoriesOf([path]) }
-  const secrets = secretFilesIn(config.text, dirname(path))
-  const hash = createHash('sha256').update(config.text)
-  for (const secret of secrets) {
-    const read = readTextFile(secret, SECRET_BYTES_MAX)
-    hash.update(`\0${secret}\0${read.kind === 'text' ? read.text : ''}`)
+function createStateReader(path: string, env: VariableSources['env']): () => State {
+  // Most often the text is the one of last time, and parsing a long one takes a while.
+  let text: string | null = null
+  let named: readonly string[] = []
+  return () => {
+    const config = readTextFile(path, CONFIG_BYTES_MAX)
+    if (config.kind === 'unreadable') return { hash: null, directories: directoriesOf([path]) }
+    if (config.text !== text) named = filesNamedIn(config.text, { env, directory: dirname(path) })
+    text = config.text
+    const hash = createHash('sha256').update(text)
+    for (const file of named) {
+      const read = readTextFile(file, PEM_BYTES_MAX)
+      hash.update(`\0${file}\0${read.kind === 'text' ? read.text : ''}`)
+    }
+    return { hash: hash.digest('hex'), directories: directoriesOf([path, ...named]) }
   }
-  return { hash: hash.digest('hex'), directories: directoriesOf([path, ...secrets]) }
 }
 
 /** Where each file is named, and where it really is. */

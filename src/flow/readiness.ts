@@ -1,3 +1,4 @@
+import type { Clock } from '../core/time.ts'
 import { FareboxError } from '../errors.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import type { Payments } from '../x402/payments.ts'
@@ -24,10 +25,11 @@ export interface ReadinessParts {
   readonly ledger: Ledger
   readonly storeHealth: StoreHealth
   readonly settlementCheck: Pick<SettlementCheck, 'differences'>
+  readonly clock: Clock
 }
 
 export function createReadiness(parts: ReadinessParts): Readiness {
-  const { force, ledger, storeHealth, settlementCheck } = parts
+  const { force, ledger, storeHealth, settlementCheck, clock } = parts
   let draining = false
   let reloadProblems: readonly string[] = []
 
@@ -43,6 +45,7 @@ export function createReadiness(parts: ReadinessParts): Readiness {
         ...shadowReasons(force),
         ...facilitatorReasons(payments),
         ...differenceReasons(settlementCheck),
+        ...certificateReasons(force, clock),
         ...reloadProblems.map(refusedReload),
       ]
       return { ready: blocking.length === 0, reasons: [...blocking, ...amiss] }
@@ -95,6 +98,19 @@ function shadowReasons({ current }: Force): string[] {
   const routes = current.config.routes.filter(({ mode }) => mode === 'shadow').length
   if (routes === 0) return []
   return [`SHADOW MODE: priced routes that are served to everybody for nothing: ${routes}`]
+}
+
+/** Renewed certificates come a month before; a week before, nobody is renewing it. */
+const ENDS_SOON_MS = 7 * 86_400_000
+
+function certificateReasons({ current }: Force, clock: Clock): string[] {
+  const { tls } = current.config.server
+  if (tls === null || tls.notAfter - clock() > ENDS_SOON_MS) return []
+  const isOver = tls.notAfter <= clock()
+  return [
+    `the certificate of server.tls ${isOver ? 'expired' : 'ends'} on ` +
+      `${new Date(tls.notAfter).toISOString()}: renew it`,
+  ]
 }
 
 function payableReasons({ current }: Force): string[] {

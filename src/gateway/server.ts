@@ -9,11 +9,12 @@ import { type HttpServer, startHttpServer } from '../http/server.ts'
 
 /** The listener that callers talk to. Each request is read as the configuration in force says. */
 export function startServer(force: Force, house: House): Promise<HttpServer> {
-  const { listen, limits } = force.current.config.server
+  const { listen, limits, tls } = force.current.config.server
   let settings = toSettings(force.current.config)
   return startHttpServer({
     listen,
     limits,
+    tls,
     settings() {
       const { config } = force.current
       if (settings.config !== config) settings = toSettings(config)

@@ -24,6 +24,8 @@ export interface Arrival {
   readonly awaitsContinue: boolean
   /** True while the server drains: connections end with their response. */
   readonly isDraining: () => boolean
+  /** What the connection carries; a trusted proxy may know better. */
+  readonly scheme: 'http' | 'https'
   /** Bytes of a streamed reply must move at least this often, or the client counts as gone. */
   readonly stallMsMax: number
 }
@@ -72,7 +74,7 @@ export class NodeExchange implements Exchange {
     this.forwardedFor = client.forwardedFor
     const head = readHead(request)
     this.host = head.flaw === null ? (client.host ?? head.host) : null
-    this.origin = settings.publicUrl ?? `${client.proto ?? 'http'}://${this.host ?? ''}`
+    this.origin = settings.publicUrl ?? `${client.proto ?? arrival.scheme}://${this.host ?? ''}`
     this.bodyLength = head.bodyLength
     this.flaw = head.flaw ?? judgeHost(this.host, settings)
     this.isLast = head.isLast || this.flaw !== null

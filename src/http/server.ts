@@ -1,15 +1,25 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import {
+  createServer,
+  type IncomingMessage,
+  type Server,
+  type ServerOptions,
+  type ServerResponse,
+} from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { ListenAddress, ServerLimits } from '../config/gateway-config.ts'
+import type { TlsConfig } from '../config/tls-config.ts'
 import { problemReply } from '../flow/answers.ts'
 import type { Exchange } from '../flow/exchange.ts'
 import { createConnections } from './connections.ts'
 import { type ExchangeSettings, NodeExchange } from './exchange.ts'
+import { createTlsListener, type TlsListener } from './tls.ts'
 
 export interface HttpServer {
   readonly url: string
   /** Requests that have begun and not ended. */
   readonly inFlight: number
+  /** For new connections. Only where there has been a certificate from the start. */
+  useCertificate(tls: TlsConfig): void
   /** Takes nothing new and resolves when what runs has ended, or after `timeoutMs`. */
   drain(timeoutMs: number): Promise<void>
 }
@@ -17,6 +27,8 @@ export interface HttpServer {
 export interface HttpServerOptions {
   readonly listen: ListenAddress
   readonly limits: ServerLimits
+  /** Default: plain HTTP. */
+  readonly tls?: TlsConfig | null
   /** Asked for each request, because a reload may change them. */
   readonly settings: () => ExchangeSettings
   /** Never rejects. */
@@ -40,6 +52,7 @@ const RECORD_MS_MAX = 5_000
 
 export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
   const { stallMsMax = STALL_MS_MAX } = options
+  const scheme = options.tls ? 'https' : 'http'
   let draining = false
   let inFlight = 0
   let whenIdle: (() => void) | null = null
@@ -55,7 +68,8 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     if (line === null) return
     inFlight++
     try {
-      const arrival = { settings: options.settings(), awaitsContinue, isDraining, stallMsMax }
+      const settings = options.settings()
+      const arrival = { settings, awaitsContinue, isDraining, scheme, stallMsMax } as const
       const exchange = new NodeExchange(request, response, arrival)
       if (exchange.isLast) line.takeNoMore()
       if (draining) await exchange.respond(problemReply('shutting_down'))
@@ -79,7 +93,7 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     })
   }
 
-  const server = createNodeServer(options.limits)
+  const { server, tls } = createNodeServer(options)
   server.on('request', (request, response) => void serve(request, response, false))
   server.on('checkContinue', (request, response) => void serve(request, response, true))
   // An expectation that we do not know may be ignored (RFC 9110 section 10.1.1).
@@ -88,7 +102,8 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   await listen(server, options.listen)
 
   return {
-    url: urlOf(server, options.listen),
+    url: urlOf(server, options.listen, scheme),
+    useCertificate: next => tls?.useCertificate(next),
     get inFlight() {
       return inFlight
     },
@@ -98,27 +113,34 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
       server.closeIdleConnections()
       await idle(timeoutMs)
       server.closeAllConnections()
+      tls?.destroyConnections()
       await closed
       await idle(RECORD_MS_MAX)
     },
   }
 }
 
-function createNodeServer(limits: ServerLimits): Server {
-  const server = createServer({
+function createNodeServer({ limits, tls = null }: Pick<HttpServerOptions, 'limits' | 'tls'>): {
+  readonly server: Server
+  readonly tls: TlsListener | null
+} {
+  const headersTimeout = Math.min(HEADERS_MS_MAX, limits.requestTimeoutMs)
+  const options: ServerOptions = {
     maxHeaderSize: limits.headerBytes,
     requestTimeout: limits.requestTimeoutMs,
-    headersTimeout: Math.min(HEADERS_MS_MAX, limits.requestTimeoutMs),
+    headersTimeout,
     keepAliveTimeout: KEEP_ALIVE_MS,
     connectionsCheckingInterval: Math.min(TIMEOUT_CHECK_MS, limits.requestTimeoutMs),
     insecureHTTPParser: false,
     // The corridor refuses a request without Host, in the same words as any other bad one.
     requireHostHeader: false,
     noDelay: true,
-  })
+  }
+  const listener = tls && createTlsListener(tls, { ...options, handshakeTimeout: headersTimeout })
+  const server = listener?.server ?? createServer(options)
   // Bounded by bytes: a count would drop the headers beyond it without a word.
   server.maxHeadersCount = 0
-  return server
+  return { server, tls: listener }
 }
 
 function listen(server: Server, { host, port }: ListenAddress): Promise<void> {
@@ -134,7 +156,7 @@ function listen(server: Server, { host, port }: ListenAddress): Promise<void> {
   })
 }
 
-function urlOf(server: Server, { host }: ListenAddress): string {
+function urlOf(server: Server, { host }: ListenAddress, scheme: string): string {
   const { port } = server.address() as AddressInfo // a listening TCP server has one
-  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
+  return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`
 }

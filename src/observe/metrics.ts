@@ -7,9 +7,11 @@ import {
   Registry,
 } from 'prom-client'
 import { formatAmount } from '../core/amount.ts'
+import type { UnixMs } from '../core/time.ts'
 import { FareboxError } from '../errors.ts'
 import type { ClaimState } from '../ledger/ledger.ts'
 import { registerAccess } from './access-metrics.ts'
+import { registerCertificate } from './certificate-metrics.ts'
 import type { ErrorReported, GatewayObserver, PaymentSeen, RequestFinished } from './events.ts'
 import {
   type FacilitatorSeen,
@@ -38,6 +40,8 @@ export interface MetricsOptions {
   readonly facilitators: () => readonly FacilitatorSeen[]
   /** Asked at every scrape: priced routes in shadow mode. Default: none. */
   readonly shadowRoutes?: () => number
+  /** Asked at every scrape: when the certificate in force ends. Left out: there is no TLS. */
+  readonly certificateNotAfter?: (() => UnixMs | null) | undefined
 }
 
 /** The numbers of one process, to be summed with those of others. */
@@ -64,7 +68,7 @@ const LEDGER_MS_MAX = 2_000
  * the configuration names, and codes from fixed sets.
  */
 export function createMetrics(options: MetricsOptions): Metrics {
-  const { version, countLedgerRows, facilitators } = options
+  const { version, countLedgerRows, facilitators, certificateNotAfter } = options
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
   const countRequest = registerRequests(registry)
@@ -92,6 +96,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   if (countLedgerRows !== null) registerLedgerRows(registry, countLedgerRows)
   registerConditions(registry, facilitators)
   registerShadowRoutes(registry, options.shadowRoutes ?? (() => 0))
+  if (certificateNotAfter !== undefined) registerCertificate(registry, certificateNotAfter)
   const build = new Gauge({
     name: 'farebox_build_info',
     help: 'Always 1. The labels say what is running.',

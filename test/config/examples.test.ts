@@ -16,20 +16,27 @@ import { facilitatorJsonSchema, gatewayJsonSchema } from '../../src/config/json-
 import { loadConfig, loadFacilitatorServiceConfig } from '../../src/config/load.ts'
 import { formatProblem } from '../../src/config/problems.ts'
 import { coinbaseEd25519Key, payaiKey } from '../facilitator/api-keys.ts'
+import { createAuthority } from '../support/certificates.ts'
 import { PAY_TO, problemsOf, SOLANA_PAY_TO } from './support.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const EXAMPLES = readdirSync(join(ROOT, 'config/examples')).filter(name => name.endsWith('.yaml'))
 const FILES = ['gateway.example.yaml', ...EXAMPLES.map(name => join('config/examples', name))]
 
-/** A copy beside the one secret file that the examples speak of. */
+/** A copy beside the secret files that the examples speak of. */
 function copyToTemporary(file: string): string {
   const directory = mkdtempSync(join(tmpdir(), 'farebox-examples-'))
   mkdirSync(join(directory, 'secrets'))
   writeFileSync(join(directory, 'secrets/weather-key'), 'k-1\n')
+  writeFileSync(join(directory, 'secrets/tls.crt'), pair.cert)
+  writeFileSync(join(directory, 'secrets/tls.key'), pair.key)
+  writeFileSync(join(directory, 'secrets/clients.crt'), authority.cert)
   copyFileSync(join(ROOT, file), join(directory, 'gateway.yaml'))
   return join(directory, 'gateway.yaml')
 }
+
+const authority = await createAuthority()
+const pair = await authority.issue({ name: 'api.example.com' })
 
 const cdp = coinbaseEd25519Key()
 const payai = payaiKey()

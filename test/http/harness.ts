@@ -1,5 +1,6 @@
 import { afterEach } from 'vitest'
 import type { UpstreamConfig } from '../../src/config/gateway-config.ts'
+import type { TlsConfig } from '../../src/config/tls-config.ts'
 import { problemReply } from '../../src/flow/answers.ts'
 import type { Delivery, Exchange, Reply } from '../../src/flow/exchange.ts'
 import { upstreamFailure } from '../../src/flow/forward.ts'
@@ -16,6 +17,7 @@ interface ServerSettings {
   readonly trustedProxies?: readonly string[]
   readonly limits?: Partial<HttpServerOptions['limits']>
   readonly stallMsMax?: number
+  readonly tls?: TlsConfig
 }
 
 export interface TestServer extends HttpServer {
@@ -53,6 +55,7 @@ export async function serve(answer: Answer, settings: ServerSettings = {}): Prom
   const server = await startHttpServer({
     listen: { host: '127.0.0.1', port: 0 },
     limits,
+    tls: settings.tls ?? null,
     ...(settings.stallMsMax === undefined ? {} : { stallMsMax: settings.stallMsMax }),
     settings: () => ({
       publicUrl,
@@ -69,6 +72,7 @@ export async function serve(answer: Answer, settings: ServerSettings = {}): Prom
   return {
     url: server.url,
     deliveries,
+    useCertificate: server.useCertificate,
     drain: timeoutMs => server.drain(timeoutMs),
     get inFlight() {
       return server.inFlight

@@ -55,7 +55,7 @@ function route(key: string, settle: SettleMode): RouteConfig {
 export function shopConfig(rpc: readonly string[]): GatewayConfig {
   return {
     server: {
-      ...{ listen: { host: '127.0.0.1', port: 0 }, publicUrl: null, trustedProxies: [] },
+      ...{ listen: { host: '127.0.0.1', port: 0 }, tls: null, publicUrl: null, trustedProxies: [] },
       hosts: null,
       workers: 1,
       limits: { headerBytes: 16_384, bodyBytes: 1_048_576, requestTimeoutMs: 60_000 },
