@@ -5,7 +5,8 @@ import type { Visit } from '../../src/flow/house.ts'
 import type { Route, RouteCors, RouteMatch, Snapshot } from '../../src/flow/route.ts'
 
 const EXPOSED =
-  'PAYMENT-REQUIRED, PAYMENT-RESPONSE, X-PAYMENT-RESPONSE, Farebox-Replayed, Retry-After, RateLimit'
+  'PAYMENT-REQUIRED, PAYMENT-RESPONSE, X-PAYMENT-RESPONSE, Farebox-Replayed, ' +
+  'Farebox-Free-Remaining, Retry-After, RateLimit'
 
 const rest = { credentials: false, exposeHeaders: [], maxAgeSeconds: 600 }
 const anybody: RouteCors = { ...rest, anyOrigin: true, allows: () => true }
