@@ -3,6 +3,7 @@ import type { CheckContext } from './check-context.ts'
 import { checkAuth, checkPresetAuth, checkPresetHeaders } from './check-facilitator-auth.ts'
 import { checkHeaders } from './check-headers.ts'
 import { checkLocalFacilitator } from './check-local.ts'
+import { checkTargets } from './check-targets.ts'
 import { checkUpstreamHost } from './check-upstream-host.ts'
 import { baseOf, readHttpUrl } from './check-url.ts'
 import type { FacilitatorPreset } from './facilitator-presets.ts'
@@ -16,26 +17,20 @@ import type { Path } from './problems.ts'
 import type { Settings } from './schema.ts'
 import type { FacilitatorSetting } from './schema-upstreams.ts'
 import { suggestName } from './suggest.ts'
+import { uniqueName } from './unique-name.ts'
 
 export function checkUpstreams(settings: Settings, context: CheckContext): UpstreamConfig[] {
   return Object.entries(settings.upstreams).map(([name, setting]) => {
     const path = ['upstreams', name]
     return {
       name,
-      url: checkBaseUrl(setting.url, [...path, 'url'], context),
+      targets: checkTargets(setting.url, [...path, 'url'], context),
       headers: checkHeaders(setting.headers, [...path, 'headers'], context),
       host: checkUpstreamHost(setting, [...path, 'host'], context),
       connectTimeoutMs: setting.connectTimeout,
       maxConnections: setting.maxConnections,
     }
   })
-}
-
-function checkBaseUrl(text: string, path: Path, context: CheckContext): string {
-  const read = readHttpUrl(text)
-  if (read.kind === 'url') return baseOf(read.url)
-  context.report(path, read)
-  return ''
 }
 
 type AnyFacilitator = GatewayConfig['facilitators'][number]
@@ -163,13 +158,4 @@ function reportUnknown(setting: FacilitatorSetting, urlPath: Path, context: Chec
     const cure = suggestName(setting.url, [...context.presets.keys()])
     context.report(urlPath, { message, cure })
   }
-}
-
-/** Two paths of one host are two facilitators, and metrics tell them apart by name. */
-function uniqueName(name: string, taken: readonly AnyFacilitator[]): string {
-  const names = new Set(taken.map(facilitator => facilitator.name))
-  if (!names.has(name)) return name
-  let number = 2
-  while (names.has(`${name}#${number}`)) number++
-  return `${name}#${number}`
 }

@@ -10,6 +10,7 @@ import type {
   UpstreamHost,
 } from './shaping-config.ts'
 import type { TlsConfig } from './tls-config.ts'
+import type { UpstreamTarget } from './upstream-config.ts'
 
 /**
  * The configuration as the rest of the house reads it: defaults filled in, secrets resolved, names
@@ -157,11 +158,8 @@ export type SigningKey =
 
 export interface UpstreamConfig {
   readonly name: string
-  /**
-   * Origin, optionally with a base path that is put before the request's
-   * ("http://localhost:3000/api").
-   */
-  readonly url: string
+  /** Never empty: the servers that requests are shared out among. */
+  readonly targets: readonly UpstreamTarget[]
   /** Added to every request, over whatever the client sent. */
   readonly headers: Readonly<Record<string, string>>
   readonly host: UpstreamHost

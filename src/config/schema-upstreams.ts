@@ -80,8 +80,10 @@ export const facilitator = z
 
 const upstreamFull = z.strictObject({
   url: text(2048).meta({
-    description: 'Where the API is, optionally with a path that is put before each request.',
-    examples: ['http://localhost:3000'],
+    description:
+      'Where the API is, optionally with a path that is put before each request: http://…, ' +
+      'https://…, or unix:/run/api.sock:/path.',
+    examples: ['http://localhost:3000', 'unix:/run/api.sock'],
   }),
   headers: headers.prefault({}).meta({
     description:

@@ -1,8 +1,9 @@
 import { isIP } from 'node:net'
-import { buildConnector, type Dispatcher, Pool } from 'undici'
+import type { Dispatcher } from 'undici'
 import type { UpstreamConfig } from '../config/gateway-config.ts'
 import { ForwardHandler } from './forward-handler.ts'
 import { createHeaderRules, type HeaderRules } from './headers.ts'
+import { openPool } from './open-pool.ts'
 import { isSendable } from './sendable.ts'
 import type { Upstream, UpstreamOutcome, UpstreamRequest } from './upstream.ts'
 
@@ -14,16 +15,12 @@ const WAITING_MAX = 1_024
 
 /** An upstream over HTTP/1.1 with kept-alive connections. */
 export function createUpstream(config: UpstreamConfig): Upstream {
-  const { origin, pathname, hostname } = new URL(config.url)
-  const basePath = pathname === '/' ? '' : pathname.replace(/\/$/, '')
+  const [target] = config.targets
+  if (target === undefined) throw new Error(`Unchecked upstream: ${config.name}`)
+  const { pool, wasReset } = openPool(target, config)
+  const { basePath } = target
+  const { hostname } = new URL(target.origin)
   const rules = createHeaderRules(config.headers)
-  const resets = watchResets()
-  const pool = new Pool(origin, {
-    connections: config.maxConnections,
-    pipelining: 1,
-    connect: resets.watch(buildConnector({ timeout: config.connectTimeoutMs, allowH2: false })),
-    allowH2: false,
-  })
   let waiting = 0
   let closed: Promise<void> | null = null
 
@@ -44,7 +41,7 @@ export function createUpstream(config: UpstreamConfig): Upstream {
         const handler = new ForwardHandler({
           request,
           rules,
-          wasReset: resets.wasReset,
+          wasReset,
           resolve: withDeadline(request.timeoutMs, resolve, () => handler.giveUp('timeout')),
         })
         signalAbort(() => handler.giveUp('aborted'))
@@ -85,34 +82,5 @@ function withDeadline(timeoutMs: number, resolve: Resolve, onTimeout: () => void
   return outcome => {
     clearTimeout(timer)
     resolve(outcome)
-  }
-}
-
-interface ResetWatch {
-  watch(connect: buildConnector.connector): buildConnector.connector
-  /** True while the connection in hand is being ended by a reset. */
-  wasReset(): boolean
-}
-
-/**
- * undici takes a reset for a clean end where only the end of the connection ends a body
- * (client-h1.js, onHttpSocketError). It does so synchronously within the socket's error event, so a
- * mark that lasts for just as long tells the two apart.
- */
-function watchResets(): ResetWatch {
-  let isResetting = false
-  const mark = (): void => {
-    isResetting = true
-    process.nextTick(() => {
-      isResetting = false
-    })
-  }
-  return {
-    watch: connect => (options, callback) =>
-      connect(options, (...result) => {
-        result[1]?.on('error', mark)
-        callback(...result)
-      }),
-    wasReset: () => isResetting,
   }
 }

@@ -29,7 +29,11 @@ describe('defaults', () => {
         { name: 'x402-org', url: 'https://x402.org/facilitator', headers: {}, timeoutMs: 10_000 },
       ],
       upstreams: [
-        { name: 'api', url: 'http://localhost:3000', connectTimeoutMs: 5000, maxConnections: 256 },
+        {
+          name: 'api',
+          targets: [{ origin: 'http://localhost:3000', basePath: '' }],
+          ...{ connectTimeoutMs: 5000, maxConnections: 256 },
+        },
       ],
     })
     expect(config.facilitators[0]?.settleTimeoutMs).toBe(60_000)
@@ -183,9 +187,12 @@ routes: {/a: free, /b: {price: free, cors: off}, /c: {price: free, cors: {origin
 
   it('takes the slash off the end of a base URL, and keeps its path', () => {
     const text = HEAD.replace('http://localhost:3000', 'http://LOCALHOST:3000/api/')
-    expect(accepted(`${text}routes: {/a: free}`).upstreams[0]?.url).toBe(
-      'http://localhost:3000/api',
-    )
+    expect(accepted(`${text}routes: {/a: free}`).upstreams[0]?.targets).toEqual([
+      {
+        ...{ name: 'http://localhost:3000', origin: 'http://localhost:3000' },
+        ...{ basePath: '/api', socketPath: null },
+      },
+    ])
   })
 
   it('gives two facilitators on one host two names', () => {

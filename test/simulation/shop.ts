@@ -39,6 +39,7 @@ const offer: Offer = {
 
 const NO_CHANGES = { set: {}, remove: [] }
 const NO_HEADER_RULES = { request: NO_CHANGES, response: NO_CHANGES }
+const API = { ...{ name: 'api', origin: 'http://api.invalid' }, basePath: '', socketPath: null }
 
 function route(key: string, settle: SettleMode): RouteConfig {
   const [method = '', path = ''] = key.split(' ')
@@ -89,7 +90,7 @@ export function shopConfig(rpc: readonly string[]): GatewayConfig {
     ],
     upstreams: [
       {
-        ...{ name: 'api', url: 'http://api.invalid', headers: {} },
+        ...{ name: 'api', targets: [API], headers: {} },
         ...{ connectTimeoutMs: 1_000, maxConnections: 64 },
         host: { kind: 'upstream' },
       },

@@ -1,5 +1,6 @@
 import { EventEmitter, once } from 'node:events'
 import type { UpstreamConfig } from '../../src/config/gateway-config.ts'
+import type { UpstreamTarget } from '../../src/config/upstream-config.ts'
 import type { Delivery, ReplySink, ReplyStream } from '../../src/flow/exchange.ts'
 import { createUpstream } from '../../src/upstream/forward.ts'
 import type { Upstream, UpstreamOutcome, UpstreamRequest } from '../../src/upstream/upstream.ts'
@@ -7,13 +8,18 @@ import type { Upstream, UpstreamOutcome, UpstreamRequest } from '../../src/upstr
 export function upstreamAt(url: string, settings: Partial<UpstreamConfig> = {}): Upstream {
   return createUpstream({
     name: 'test',
-    url,
+    targets: [targetAt(url)],
     headers: {},
     host: { kind: 'upstream' },
     connectTimeoutMs: 2_000,
     maxConnections: 4,
     ...settings,
   })
+}
+
+export function targetAt(url: string): UpstreamTarget {
+  const { origin, pathname } = new URL(url)
+  return { name: origin, origin, basePath: pathname.replace(/\/$/, ''), socketPath: null }
 }
 
 export function requestTo(

@@ -1,0 +1,11 @@
+/** One server of an upstream. */
+export interface UpstreamTarget {
+  /** What log and metrics call it: its origin, or "unix:" and its path. Holds no secret. */
+  readonly name: string
+  /** "http://localhost:3000"; "http://localhost" where `socketPath` says where it really is. */
+  readonly origin: string
+  /** Put before the path of every request: "/api", or "". May hold a key: never logged. */
+  readonly basePath: string
+  /** Of a Unix socket; null: it is reached over the network. */
+  readonly socketPath: string | null
+}
