@@ -97,7 +97,7 @@ async function ask(
 }
 
 /** A route as programs read it: amounts as text, because JSON numbers are floats. */
-function describeRoute(route: RouteConfig) {
+export function describeRoute(route: RouteConfig) {
   const { key, price, settle, mode } = route
   const upstream = whoAnswers(route)
   if (price.kind === 'free') return { route: key, upstream, price: 'free' }

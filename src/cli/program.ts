@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander'
 import { fareboxVersion } from '../version.ts'
 import { registerCheck } from './check.ts'
 import { EXIT_OK } from './exit-code.ts'
+import { registerExplain } from './explain.ts'
 import { registerFacilitator } from './facilitator.ts'
 import { registerFacilitators } from './facilitators.ts'
 import { failureFrom } from './failure.ts'
@@ -52,6 +53,7 @@ function createProgram(surroundings: Surroundings, terminal: boolean): Command {
     })
   registerStart(program, surroundings)
   registerCheck(program, surroundings)
+  registerExplain(program, surroundings)
   registerPay(program, surroundings)
   registerLedger(program, surroundings)
   registerNetworks(program, surroundings)

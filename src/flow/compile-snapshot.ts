@@ -116,7 +116,8 @@ function findUpstream(
   return found
 }
 
-function compileRewrite(
+/** Null: the target goes on as it was matched. */
+export function compileRewrite(
   rewrite: RouteConfig['rewrite'],
   segments: readonly Segment[],
 ): PathTemplate | null {

@@ -1,0 +1,15 @@
+import { limitsTopic } from './limits-topic.ts'
+import { offersTopic, priceTopic } from './price-topics.ts'
+import type { Topic } from './topic.ts'
+import { corsTopic, wayTopic } from './way-topics.ts'
+import { writtenTopic } from './written-topic.ts'
+
+/** In the order in which they are shown. */
+export const TOPICS: readonly Topic[] = [
+  priceTopic,
+  offersTopic,
+  wayTopic,
+  corsTopic,
+  limitsTopic,
+  writtenTopic,
+]
