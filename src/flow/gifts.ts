@@ -1,4 +1,5 @@
 import { subscriberOf } from '../address-ranges.ts'
+import { canonicalHeaderName } from '../core/header-name.ts'
 import { asPrivate } from './answers.ts'
 import type { Reply } from './exchange.ts'
 import type { Visit } from './house.ts'
@@ -53,8 +54,7 @@ export function withoutCredential({ exchange, client }: Visit): readonly string[
   const kept: string[] = []
   for (let index = 0; index < rawHeaders.length; index += 2) {
     const name = rawHeaders[index] ?? ''
-    // Upstreams behind CGI read "X_Api_Key" and "X-API-Key" as one.
-    if (name.toLowerCase().replaceAll(/[^a-z0-9]/g, '-') === credential) continue
+    if (canonicalHeaderName(name) === credential) continue
     kept.push(name, rawHeaders[index + 1] ?? '')
   }
   return kept

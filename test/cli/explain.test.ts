@@ -60,7 +60,7 @@ describe('a route', () => {
         `price: $0.002 <- 16:12 ${own}.price`,
         `mode: SHADOW MODE: served to everybody for nothing <- 20:11 ${own}.mode`,
         'settles: on-response <- default',
-        'billable: 2xx, 3xx <- default',
+        'billable: 2xx, 301-303, 307, 308 <- default',
         'offer 2: 0.002 USDC (2000 atomic units), exact, on base (eip155:8453) <- 3:25 accepts[1]',
         'pays to: 0x209693Bc6afc0C5328bA36FaF03C514EF312287C <- 2:8 payTo',
         'good for: 2m <- default',
