@@ -27,12 +27,15 @@ function forwardLines(subject: Subject): Line[] {
   const { route, upstream, document } = subject
   if (upstream === null) return []
   const at = ['upstreams', upstream.name]
-  const urlAt = [[...at, 'url'], at]
-  const [url = []] = urlAt.filter(path => locate(document, path).exact)
-  const base = writtenOrSecret(upstream.url, url, document)
+  const asked = upstream.targets.map(({ name, basePath }, index) => {
+    const urlAt = [[...at, 'url', index], [...at, 'url'], at]
+    const [url = []] = urlAt.filter(path => locate(document, path).exact)
+    const base = writtenOrSecret(name + basePath, url, document)
+    return { label: 'asks for', value: base + forwardedTarget(subject), at: urlAt }
+  })
   return [
     { label: 'upstream', value: upstream.name, at: [ownPath(subject, 'upstream'), at] },
-    { label: 'asks for', value: base + forwardedTarget(subject), at: urlAt },
+    ...asked,
     { label: 'rewrite', value: rewriteText(subject), at: ownOrDefault(subject, 'rewrite') },
     { label: 'Host', value: hostText(subject), at: [[...at, 'host']] },
     {
@@ -64,9 +67,11 @@ function rewriteText({ route: { rewrite } }: Subject): string {
 
 function hostText({ upstream }: Subject): string | null {
   if (upstream === null) return null
-  const { host, url } = upstream
+  const { host, targets } = upstream
   if (host.kind === 'fixed') return host.host
-  return host.kind === 'client' ? 'as the caller asked' : new URL(url).host
+  return host.kind === 'client'
+    ? 'as the caller asked'
+    : targets.map(({ origin }) => new URL(origin).host).join(', ')
 }
 
 function answerLines(subject: Subject): Line[] {
