@@ -3,9 +3,11 @@ import { findRouteConflicts } from '../routing/route-conflicts.ts'
 import { type AcceptedAsset, checkAccepts, type Receivers } from './check-accepts.ts'
 import { checkAccess } from './check-access.ts'
 import type { CheckContext } from './check-context.ts'
+import { checkRateLimits, reportPayerOnFree } from './check-limits.ts'
 import { checkPrice } from './check-prices.ts'
 import { checkShaping, type ShapingDefaults } from './check-shaping.ts'
 import type { PriceConfig, RouteConfig } from './gateway-config.ts'
+import type { RateLimitConfig } from './limits-config.ts'
 import { type Path, quote, sentence } from './problems.ts'
 import type { Settings } from './schema.ts'
 import type { RouteSetting } from './schema-routes.ts'
@@ -19,6 +21,7 @@ export interface RouteDefaults {
   readonly shaping: ShapingDefaults
   readonly access: RouteConfig['access']
   readonly paymentIdentifier: Settings['paymentIdentifier']
+  readonly rateLimits: readonly RateLimitConfig[]
 }
 
 export function checkRoutes(
@@ -85,7 +88,20 @@ function checkRoute(setting: RouteSetting, key: string, scope: RouteScope) {
     access: checkAccess(setting, defaults.access, { path, route: key, context }),
     replay: replay === undefined ? null : { forMs: replay.for, bytesMax: replay.maxBytes },
     identifierRequired: paymentIdentifier === 'required',
+    rateLimits: rateLimitsOf(setting, key, { price, defaults, context }),
   }
+}
+
+function rateLimitsOf(
+  { rateLimit }: RouteSetting,
+  key: string,
+  { price, defaults, context }: Omit<RouteScope, 'segments'> & { readonly price: PriceConfig },
+): readonly RateLimitConfig[] {
+  if (rateLimit === undefined) return defaults.rateLimits
+  const path = ['routes', key, 'rateLimit']
+  const limits = checkRateLimits(rateLimit, path, { route: key, context })
+  if (price.kind === 'free') reportPayerOnFree(limits, path, context)
+  return limits
 }
 
 /** Where nobody pays there is no payment to tell a retry by. */

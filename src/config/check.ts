@@ -3,6 +3,7 @@ import { checkAccess, NO_ACCESS_RULES } from './check-access.ts'
 import { type CheckContext, createCheckContext, type KnownThings } from './check-context.ts'
 import { checkFacilitatorLimits } from './check-facilitator-limits.ts'
 import { reportOverruled } from './check-header-rules.ts'
+import { checkLimits, checkRateLimits } from './check-limits.ts'
 import { addLocalRpc, localEntries } from './check-local.ts'
 import { noteShadow } from './check-mode.ts'
 import { checkNetworks } from './check-networks.ts'
@@ -46,6 +47,7 @@ export function checkSettings(
   const shaping = checkShapingDefaults(settings, context)
   const access = checkAccess(settings, NO_ACCESS_RULES, { path: [], route: null, context })
   const store = checkStore(settings, context)
+  const rateLimits = checkRateLimits(settings.rateLimit, ['rateLimit'], { route: null, context })
   const config: GatewayConfig = {
     server: checkServer(settings, context),
     admin: checkAdmin(settings.admin, settings.server.listen, context),
@@ -54,8 +56,13 @@ export function checkSettings(
     facilitators: checkFacilitators(settings, context),
     supportCacheFile: supportCacheFile(store, known.directory),
     upstreams: checkUpstreams(settings, context),
-    routes: checkRoutes(settings, { accepted, payTo, shaping, access, paymentIdentifier }, context),
     cors: shaping.cors,
+    routes: checkRoutes(
+      settings,
+      { accepted, payTo, shaping, access, paymentIdentifier, rateLimits },
+      context,
+    ),
+    limits: checkLimits(settings.limits),
   }
   checkCompleteness(config, context)
   reportOverruled(config, context)

@@ -1,6 +1,7 @@
 import type { NetworkId, Offer } from '../core/payment.ts'
 import type { Network } from '../networks/registry.ts'
 import type { AccessConfig } from './access-config.ts'
+import type { LimitsConfig, RateLimitConfig } from './limits-config.ts'
 import type {
   AnswerConfig,
   ChargeMode,
@@ -31,6 +32,7 @@ export interface GatewayConfig {
   readonly routes: readonly RouteConfig[]
   /** For answers to requests that no route matched; null: they are for no web page. */
   readonly cors: CorsConfig | null
+  readonly limits: LimitsConfig
 }
 
 export interface ListenAddress {
@@ -207,6 +209,8 @@ export interface RouteConfig {
   readonly replay: ReplayConfig | null
   /** Whether a payment must carry an identifier of its client (x402 v2 only). */
   readonly identifierRequired: boolean
+  /** All of them hold. */
+  readonly rateLimits: readonly RateLimitConfig[]
 }
 
 export interface ReplayConfig {

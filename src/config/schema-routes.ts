@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { allowSetting, denySetting, freeQuotaSetting } from './schema-access.ts'
+import { rateLimitSetting } from './schema-limits.ts'
 import {
   chargeMode,
   corsSetting,
@@ -133,6 +134,7 @@ const routeFull = z.strictObject({
   freeQuota: freeQuotaSetting.optional(),
   replay: replay.optional(),
   paymentIdentifier: paymentIdentifier.optional(),
+  rateLimit: rateLimitSetting.optional(),
 })
 
 export const route = z

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { allowSetting, denySetting, freeQuotaSetting } from './schema-access.ts'
+import { limitsSetting, rateLimitSetting } from './schema-limits.ts'
 import { networks } from './schema-networks.ts'
 import { accepts, paymentIdentifier, route } from './schema-routes.ts'
 import { chargeMode, corsSetting, defaultRewrite, headerRules } from './schema-shaping.ts'
@@ -178,6 +179,8 @@ export const gatewaySchema = z
     deny: denySetting.optional(),
     freeQuota: freeQuotaSetting.optional(),
     paymentIdentifier: paymentIdentifier.prefault('optional'),
+    limits: limitsSetting.prefault({}),
+    rateLimit: rateLimitSetting.prefault('off'),
   })
   .meta({ title: 'farebox configuration' })
 

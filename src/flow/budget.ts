@@ -4,6 +4,8 @@ import type { Clock } from '../core/time.ts'
 export interface Budget {
   /** False: spent for now. */
   take(): boolean
+  /** What was taken was not needed. */
+  giveBack(): void
 }
 
 export function createBudget(
@@ -22,6 +24,9 @@ export function createBudget(
       if (saved < 1) return false
       saved -= 1
       return true
+    },
+    giveBack() {
+      saved = Math.min(burst, saved + 1)
     },
   }
 }

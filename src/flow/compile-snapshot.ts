@@ -16,6 +16,7 @@ import { gasSponsoringIn } from '../x402/gas-sponsoring.ts'
 import type { PaymentEngine } from '../x402/payment-engine.ts'
 import { createAnswer } from './answer-route.ts'
 import { createQuotes, type Quotes } from './quotes.ts'
+import { compileRateLimits } from './rate-limits.ts'
 import type { Route, RouteCors, RoutePrice, Snapshot } from './route.ts'
 import { settleMsMax } from './settle-time.ts'
 import { compileHeaderShaping } from './shape-headers.ts'
@@ -103,6 +104,7 @@ function compileRoute(config: RouteConfig, routeParts: RouteParts): Route {
     freeQuota: config.access.freeQuota,
     replay: config.replay,
     identifierRequired: config.identifierRequired,
+    rateLimits: compileRateLimits(config.rateLimits),
   }
 }
 

@@ -11,22 +11,18 @@ import { forwardFree, forwardUnspent } from './forward.ts'
 import { isGiven, isGivenToPayer } from './gifts.ts'
 import type { House, Visit } from './house.ts'
 import { circumstancesOf, claimRequest, toPurchase } from './purchase.ts'
+import { overPayerLimit, withRateLimit } from './rate-limits.ts'
 import { answerInvalid, answerKnown } from './redeem.ts'
-import {
-  answerFailure,
-  badTarget,
-  lacksIdentifier,
-  notListed,
-  paymentRequired,
-} from './refusals.ts'
+import { answerFailure, askForPayment, badTarget, lacksIdentifier, notListed } from './refusals.ts'
 import { sell } from './sell.ts'
 import { serveInShadow } from './shadow.ts'
+import { malformedPayment, overRefusals, verify } from './verify.ts'
 
 /** Every request walks this way; whatever happens on it, it is answered, delivered and recorded. */
 export async function handleRequest(exchange: Exchange, house: House): Promise<void> {
   const visit = house.open(exchange)
   const reply = await walk(visit).catch((error: unknown) => answerFailure(error, visit))
-  const delivery = await exchange.respond(withCors(reply, visit))
+  const delivery = await exchange.respond(withCors(withRateLimit(reply, visit), visit))
   await house.close(visit, reply, delivery)
 }
 
@@ -51,17 +47,19 @@ async function walk(visit: Visit): Promise<Reply> {
   if ((await isGiven(visit)) || price.kind === 'free') return forwardFree(visit, route)
   if (route.shadow !== null) return serveInShadow(visit, route, target.path)
   const decoded = decodePayment(exchange.headerValues)
-  if (decoded.kind === 'absent') return paymentRequired(price, visit, target.path)
-  if (decoded.kind === 'malformed') {
-    return problemReply('malformed_payment', { detail: decoded.reason })
-  }
+  if (decoded.kind === 'absent') return askForPayment(price, visit, target.path)
+  if (decoded.kind === 'malformed') return malformedPayment(visit, decoded.reason)
   if (lacksIdentifier(decoded, route)) return problemReply('payment_identifier_required')
+  const suspended = overRefusals(visit, decoded)
+  if (suspended !== null) return suspended
   const offers = price.offersAt(visit.startedAt)
   const circumstances = circumstancesOf(visit, route, target.path)
   const check = checkLocally(decoded.presented, offers, circumstances)
-  if (check.kind === 'refused') return paymentRequired(price, visit, target.path, check.reason)
+  if (check.kind === 'refused') return askForPayment(price, visit, target.path, check.reason)
   const { payment } = check
   visit.payment = payment
+  const limited = overPayerLimit(visit, payment)
+  if (limited !== null) return limited
 
   visit.lease = await house.leases.take(payment.key)
   if (visit.lease === null) return problemReply('payment_in_progress')
@@ -69,12 +67,10 @@ async function walk(visit: Visit): Promise<Reply> {
   const purchase = await toPurchase(visit, { route, target: target.full, payment, decoded })
   const known = await recallSettled(purchase, check.kind)
   if (known.kind !== 'unclaimed') return answerKnown(purchase, known)
-  if (check.kind === 'stale') return paymentRequired(price, visit, target.path, check.reason)
+  if (check.kind === 'stale') return askForPayment(price, visit, target.path, check.reason)
 
-  if (payment.signature === 'not-recovered' && !house.unrecoveredBudget.take()) {
-    return problemReply('verification_budget_spent')
-  }
-  const verdict = await snapshot.engine.verify(payment)
+  const verdict = await verify(visit, payment)
+  if (verdict.kind === 'limited') return verdict.reply
   if (verdict.kind === 'invalid') return answerInvalid(purchase, price, verdict.reason)
   if (verdict.kind === 'unavailable') return problemReply('facilitator_unavailable', verdict)
 

@@ -3,17 +3,19 @@ import type { GatewayConfig } from '../config/gateway-config.ts'
 import type { Payment, Receipt } from '../core/payment.ts'
 import type { Clock, UnixMs } from '../core/time.ts'
 import type { Ledger } from '../ledger/ledger.ts'
-import type { Budget } from './budget.ts'
 import type { DeliveryRecord } from './delivery-record.ts'
 import type { Delivery, Exchange, Reply } from './exchange.ts'
 import type { FreeQuotas } from './free-quotas.ts'
 import type { HoldRenewal } from './hold-renewal.ts'
 import type { Lease, Leases } from './leases.ts'
+import type { RateCounters } from './rate-counters.ts'
+import type { RateLeft } from './rate-limits.ts'
 import type { Room } from './room.ts'
 import type { Route, Snapshot } from './route.ts'
 import type { SettlementCheck } from './settlement-check.ts'
 import type { SettlementWatch } from './settlement-watch.ts'
 import type { ShadowCharge } from './shadow.ts'
+import type { VerificationGate } from './verification-gate.ts'
 
 /** Everything the corridor may use. `gateway.ts` puts it together. */
 export interface House {
@@ -28,9 +30,9 @@ export interface House {
   readonly settlementCheck: SettlementCheck | null
   /** Where it is missing, no request waits for a settlement to become known. */
   readonly settlements: SettlementWatch | null
-  /** For signatures that only the chain can check. */
-  readonly unrecoveredBudget: Budget
   readonly freeQuotas: FreeQuotas
+  readonly rates: RateCounters
+  readonly gate: VerificationGate
   /** For responses that are being gathered, to be given again. */
   readonly replayRoom: Room
   readonly clock: Clock
@@ -67,4 +69,10 @@ export interface Visit {
   shadow: ShadowCharge | null
   /** Milliseconds until the upstream's head arrived; null when it was not asked. */
   upstreamMs: number | null
+  /** Null: no limit counts this request. */
+  rateLeft: RateLeft | null
+  /** Which limit the request was over; null: none. A code from a fixed set. */
+  limitedBy: string | null
+  /** Who the payment names, unchecked; null before it was read. */
+  claimedPayer: (() => string | null) | null
 }

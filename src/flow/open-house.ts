@@ -1,17 +1,18 @@
 import type { Clock } from '../core/time.ts'
 import type { Ledger } from '../ledger/ledger.ts'
 import type { GatewayObserver } from '../observe/events.ts'
-import { createBudget } from './budget.ts'
 import type { DeliveryRecord } from './delivery-record.ts'
 import type { Force } from './force.ts'
 import { createFreeQuotas } from './free-quotas.ts'
 import type { HoldRenewal } from './hold-renewal.ts'
 import type { House } from './house.ts'
 import { createLeases } from './leases.ts'
+import { createRateCounters, type SharedCounters } from './rate-counters.ts'
 import { toRequestFinished } from './record.ts'
 import { createRoom } from './room.ts'
 import type { SettlementCheck } from './settlement-check.ts'
 import type { SettlementWatch } from './settlement-watch.ts'
+import { createVerificationGate } from './verification-gate.ts'
 
 export interface HouseParts {
   readonly force: Force
@@ -26,16 +27,17 @@ export interface HouseParts {
   readonly settlements?: SettlementWatch
   /** Default: what a facilitator says is not looked up. */
   readonly settlementCheck?: SettlementCheck
+  /** Default: nobody else counts what callers do. */
+  readonly sharedCounters?: SharedCounters | null
 }
-
-/** Verifications a second that we spend on signatures which only the chain can check. */
-const UNRECOVERED_BUDGET = { perSecond: 10, burst: 20 }
 
 /** Responses that would take more than this together are not kept. */
 const REPLAY_BYTES_MAX = 64 * 1024 ** 2
 
 export function openHouse(parts: HouseParts): House {
   const { force, ledger, observer, clock, claimLeftOpen, holds, deliveries } = parts
+  const { server } = force.current.config
+  const rates = createRateCounters({ clock, shared: parts.sharedCounters ?? null })
   return {
     ledger,
     clock,
@@ -45,10 +47,14 @@ export function openHouse(parts: HouseParts): House {
     holds,
     deliveries,
     leases: createLeases(key => deliveries.isBehind(key)),
-    unrecoveredBudget: createBudget(clock, UNRECOVERED_BUDGET),
     freeQuotas: createFreeQuotas({
       ...{ ledger, clock },
       reportError: error => observer.errorReported({ error, requestId: null }),
+    }),
+    rates,
+    gate: createVerificationGate({
+      ...{ clock, rates, sharers: server.workers },
+      limits: () => force.current.config.limits.verify,
     }),
     replayRoom: createRoom(REPLAY_BYTES_MAX),
     open(exchange) {
@@ -71,6 +77,9 @@ export function openHouse(parts: HouseParts): House {
         charged: false,
         shadow: null,
         upstreamMs: null,
+        rateLeft: null,
+        limitedBy: null,
+        claimedPayer: null,
       }
     },
     async close(visit, reply, delivery) {

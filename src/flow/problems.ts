@@ -122,8 +122,26 @@ export const PROBLEMS = {
   },
   rate_limited: {
     status: 429,
-    title: 'The key asks for more than it may. Nothing was charged.',
+    title: 'More requests came than are allowed. Nothing was charged.',
     cure: 'Wait for Retry-After, or ask the operator for a higher limit.',
+    retryAfterSeconds: 1,
+  },
+  too_many_unpaid_requests: {
+    status: 429,
+    title: 'Too many requests of this address came without a payment that could be taken.',
+    cure: 'Wait for Retry-After, or pay: a request with a good payment is not counted.',
+    retryAfterSeconds: 1,
+  },
+  too_many_refused_payments: {
+    status: 429,
+    title: 'Too many payments of this payer or address were refused. This one was not looked at.',
+    cure: 'Wait for Retry-After, then send the same payment again. Nothing was charged.',
+    retryAfterSeconds: 1,
+  },
+  too_many_verifications: {
+    status: 429,
+    title: 'Too many payments are being verified, or were refused just now.',
+    cure: 'Wait for Retry-After, then send the same payment again. Nothing was charged.',
     retryAfterSeconds: 1,
   },
   internal_error: {

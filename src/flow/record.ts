@@ -16,6 +16,7 @@ export function toRequestFinished(visit: Visit, reply: Reply, delivery: Delivery
     outcome: delivery === 'delivered' ? reply.outcome : `${reply.outcome}_aborted`,
     durationMs: visit.house.clock() - visit.startedAt,
     clientAddress: exchange.clientAddress,
+    ...(visit.limitedBy === null ? {} : { limitedBy: visit.limitedBy }),
     ...(upstreamMs === null ? {} : { upstreamMs }),
     ...clientOf(visit),
     ...paymentOf(visit, reply),

@@ -7,10 +7,13 @@ import {
 import type { AmbiguousTarget } from '../routing/request-target.ts'
 import { NOT_PAID } from '../x402/challenge.ts'
 import type { DecodedPayment } from '../x402/decode-payment.ts'
+import { addressGroup } from './address-group.ts'
 import { problemReply } from './answers.ts'
 import type { Reply } from './exchange.ts'
 import type { Visit } from './house.ts'
+import { retryAfter } from './rate-limits.ts'
 import type { Route, RouteMatch, RoutePrice } from './route.ts'
+import { noteRefusal } from './verify.ts'
 
 export function badTarget(reason: AmbiguousTarget): Reply {
   const code = reason === 'too-long' ? 'target_too_long' : 'bad_request_target'
@@ -28,6 +31,31 @@ export function lacksIdentifier(
   route: Route,
 ): boolean {
   return route.identifierRequired && version === 2 && presented.identifier === null
+}
+
+/**
+ * The 402 of a request whose payment nobody was asked about, unless its address has had too many.
+ *
+ * @param reason As of `paymentRequired`.
+ */
+export function askForPayment(
+  price: Extract<RoutePrice, { kind: 'paid' }>,
+  visit: Visit,
+  path: string,
+  reason: string = NOT_PAID,
+): Reply {
+  if (reason !== NOT_PAID) noteRefusal(visit)
+  return overUnpaid(visit) ?? paymentRequired(price, visit, path, reason)
+}
+
+function overUnpaid(visit: Visit): Reply | null {
+  const { unpaid } = visit.config.limits
+  if (unpaid === null) return null
+  const rate = { id: 'unpaid', ...unpaid }
+  const tally = visit.house.rates.add(rate, addressGroup(visit.exchange.clientAddress))
+  if (tally.count <= unpaid.requests) return null
+  visit.limitedBy = 'unpaid'
+  return problemReply('too_many_unpaid_requests', { retryAfterSeconds: retryAfter(tally) })
 }
 
 /**

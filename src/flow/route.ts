@@ -7,6 +7,7 @@ import type { PathTemplate } from '../routing/target-template.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 import type { Challenge } from '../x402/challenge.ts'
 import type { PaymentEngine } from '../x402/payment-engine.ts'
+import type { RateLimits } from './rate-limits.ts'
 import type { HeaderShaping } from './shape-headers.ts'
 
 /** One route of a snapshot, with everything looked up beforehand. */
@@ -36,6 +37,7 @@ export interface Route {
   readonly replay: ReplayConfig | null
   /** Whether a v2 payment must carry an identifier of its client. */
   readonly identifierRequired: boolean
+  readonly rateLimits: RateLimits | null
 }
 
 export type RoutePrice =

@@ -60,6 +60,7 @@ async function settle(purchase: Purchase, id: ClaimId): Promise<SettleOutcome> {
     case 'settled':
       visit.receipt = settlement.receipt
       visit.charged = true
+      visit.house.gate.paid(payment)
       return ledger.markSettled(id, settlement.receipt).then(
         () => {
           const { transaction } = settlement.receipt
@@ -83,6 +84,7 @@ async function settle(purchase: Purchase, id: ClaimId): Promise<SettleOutcome> {
       visit.house.claimLeftOpen()
       return settlement
     case 'rejected':
+      visit.house.gate.notSettled(payment)
       await ledger.release(id, settlement.reason)
       return settlement
     case 'not-sent':

@@ -20,6 +20,8 @@ export interface RequestFinished {
   readonly credentialFlaw?: string
   /** Until the upstream's head arrived; absent when it was not asked. */
   readonly upstreamMs?: number
+  /** Which limit the request was over. A code from a fixed set. */
+  readonly limitedBy?: string
 }
 
 /** What a request would have been charged, had its route not been in shadow mode. */

@@ -2,6 +2,7 @@ import { formatAmount } from '../core/amount.ts'
 import { createSeldom } from '../core/seldom.ts'
 import { describeError } from './describe-error.ts'
 import type { FacilitatorAnswered, GatewayObserver, RequestFinished, ShadowSeen } from './events.ts'
+import { createSample } from './sampled-lines.ts'
 
 /** Beside time, level and message. Never headers, queries, payment payloads or secrets. */
 export type LogFields = Readonly<Record<string, string | number | boolean | null | object>> & {
@@ -19,13 +20,20 @@ export interface LogLines {
   readonly error: WriteLine
 }
 
-/** Whether a request is worth a warning is for whoever reads its outcome: each is one info line. */
+/**
+ * Whether a request is worth a warning is for whoever reads its outcome: each is one info line. Of
+ * those over a limit some are left out, and the next line says how many.
+ */
 export function createLogObserver(log: LogLines): GatewayObserver {
   /** Keys of which it was said that they have little left: said once. */
   const low = new Set<string>()
   const isNews = createSeldom(() => performance.now())
+  const sample = createSample()
   return {
-    requestFinished: event => log.info('request', requestFields(event)),
+    requestFinished(event) {
+      const leftOut = event.limitedBy === undefined ? 0 : sample(event.limitedBy)
+      if (leftOut !== null) log.info('request', requestFields(event, leftOut))
+    },
     facilitatorAnswered(event) {
       if (event.outcome === 'no_answer') log.warn('facilitator did not answer', callFields(event))
       else log.debug('facilitator answered', callFields(event))
@@ -76,7 +84,7 @@ export function createLogObserver(log: LogLines): GatewayObserver {
   }
 }
 
-function requestFields(event: RequestFinished): LogFields {
+function requestFields(event: RequestFinished, leftOut: number): LogFields {
   const fields: Record<string, string | number | object | null> = {
     requestId: event.requestId,
     method: event.method,
@@ -86,6 +94,8 @@ function requestFields(event: RequestFinished): LogFields {
     durationMs: roundMs(event.durationMs),
     clientAddress: event.clientAddress,
   }
+  if (event.limitedBy !== undefined) fields['limitedBy'] = event.limitedBy
+  if (leftOut > 0) fields['leftOut'] = leftOut
   if (event.upstreamMs !== undefined) fields['upstreamMs'] = roundMs(event.upstreamMs)
   if (event.shadow !== undefined) fields['shadow'] = shadowFields(event.shadow)
   if (event.client !== undefined) fields['client'] = event.client

@@ -23,6 +23,7 @@ import {
   registerServed,
 } from './facilitator-metrics.ts'
 import { registerCounter, registerHistogram } from './kept-metrics.ts'
+import { registerLimited } from './limit-metrics.ts'
 import { createRequestCounts, NO_ROUTE } from './request-counts.ts'
 import { createSeries, type Labels, mapValues } from './series.ts'
 import { registerChecked, registerResolved } from './settlement-metrics.ts'
@@ -75,9 +76,11 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const countPayment = registerPayments(registry)
   const countShadow = registerShadow(registry)
   const countAccess = registerAccess(registry)
+  const countLimited = registerLimited(registry)
   const observer: Metrics['observer'] = {
     requestFinished(event) {
       countRequest(event)
+      countLimited(event)
       countShadow(event)
       countAccess(event)
       if (event.payment !== undefined) countPayment(event.route, event.payment)

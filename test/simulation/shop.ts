@@ -49,6 +49,7 @@ function route(key: string, settle: SettleMode): RouteConfig {
     ...{ billable: [{ from: 200, to: 399 }], replay: null, identifierRequired: false },
     ...{ answer: null, rewrite: null, headers: NO_HEADER_RULES, mode: 'enforce' },
     access: { allow: null, deny: null, freeQuota: null },
+    rateLimits: [],
   }
 }
 
@@ -100,6 +101,15 @@ export function shopConfig(rpc: readonly string[]): GatewayConfig {
       route('POST /v1/report/{city}', 'before-upstream'),
     ],
     cors: null,
+    limits: {
+      unpaid: null,
+      verify: {
+        newcomers: { requests: 50, perMs: 1_000 },
+        smartWallets: { requests: 10, perMs: 1_000 },
+        refused: { requests: 60, perMs: 60_000 },
+        ...{ payerMax: 64, addressMax: 64 },
+      },
+    },
   }
 }
 

@@ -1,0 +1,137 @@
+import { expect, test } from 'vitest'
+import { unixMs } from '../../src/core/time.ts'
+import { createRateCounters } from '../../src/flow/rate-counters.ts'
+import { createVerificationGate } from '../../src/flow/verification-gate.ts'
+
+const LIMITS = {
+  newcomers: { requests: 5, perMs: 1000 },
+  smartWallets: { requests: 2, perMs: 1000 },
+  refused: { requests: 10, perMs: 60_000 },
+  payerMax: 2,
+  addressMax: 3,
+}
+
+function openGate(limits: Partial<typeof LIMITS> = {}, sharers = 1) {
+  let now = 1_800_000_000_000
+  const clock = () => unixMs(now)
+  const rates = createRateCounters({ clock })
+  const gate = createVerificationGate({
+    ...{ clock, rates, sharers },
+    limits: () => ({ ...LIMITS, ...limits }),
+  })
+  /** One payment asked about from beginning to end: what the facilitator found, or the barrier. */
+  const ask = (
+    payer: string,
+    {
+      from = 'home',
+      found = 'invalid' as 'valid' | 'invalid' | 'unavailable',
+      signature = 'recovered' as 'recovered' | 'not-recovered',
+    } = {},
+  ): string => {
+    const entry = gate.enter(from, { payer, signature })
+    if (entry.kind === 'barred') return entry.by
+    entry.leave(found)
+    return found
+  }
+  return {
+    gate,
+    ask,
+    pays: (payer: string) => gate.paid({ payer, signature: 'recovered' }),
+    wait: (ms: number) => {
+      now += ms
+    },
+  }
+}
+
+/** An address with a wallet for each payment, none of which has money. */
+function flood({ ask }: ReturnType<typeof openGate>, from: string, count = 1000): string[] {
+  return Array.from({ length: count }, (_, index) => ask(`0x${from}${index}`, { from }))
+}
+
+const asked = (outcomes: readonly string[]): number =>
+  outcomes.filter(outcome => outcome === 'invalid').length
+
+test('empty wallets cost no more than the budget, from however many addresses', () => {
+  const open = openGate()
+  const outcomes = Array.from({ length: 500 }, (_, index) => flood(open, `a${index}`, 2)).flat()
+  expect(asked(outcomes)).toBe(5)
+  open.wait(1000)
+  expect(asked(flood(open, 'b'))).toBe(5)
+})
+
+test('newcomers that are worth something use nothing up', () => {
+  const { ask } = openGate()
+  const honest = Array.from({ length: 100 }, (_, index) => ask(`0x${index}`, { found: 'valid' }))
+  expect(honest.filter(outcome => outcome === 'valid')).toHaveLength(100)
+})
+
+test('an address whose payments are refused is not asked for again before its window ends', () => {
+  const open = openGate({ newcomers: { requests: 1000, perMs: 1000 } })
+  expect(asked(flood(open, 'home'))).toBe(10)
+  expect(open.ask('0xnew')).toBe('refused_address')
+  expect(open.ask('0xnew', { from: 'elsewhere', found: 'valid' })).toBe('valid')
+  open.wait(60_000)
+  expect(open.ask('0xnew', { found: 'valid' })).toBe('valid')
+})
+
+test('whoever has paid goes on behind the same address as a flood, and past a spent budget', () => {
+  const open = openGate({ newcomers: { requests: 10, perMs: 60_000 } })
+  open.pays('0xAbC')
+  flood(open, 'home')
+  expect(open.gate.mayCheck('home', () => '0xabc')).toBe(true)
+  expect(open.gate.mayCheck('home', () => '0xother')).toBe(false)
+  expect(open.gate.mayCheck('home', () => null)).toBe(false)
+  expect(open.ask('0xAbC', { found: 'valid' })).toBe('valid')
+})
+
+test('a name is not used up by those who cannot sign for it', () => {
+  const open = openGate()
+  open.pays('0xabc')
+  const forged = Array.from({ length: 100 }, () =>
+    open.ask('0xabc', { from: 'attacker', signature: 'not-recovered' }),
+  )
+  expect(asked(forged)).toBe(2)
+  expect(open.ask('0xabc', { found: 'valid' })).toBe('valid')
+})
+
+test('a payer is held back by refusals of its own, which only its key can have earned', () => {
+  const open = openGate()
+  open.pays('0xabc')
+  const outcomes = Array.from({ length: 20 }, () => open.ask('0xabc'))
+  expect(asked(outcomes)).toBe(10)
+  expect(outcomes.at(-1)).toBe('refused_payer')
+  // And its neighbours are not.
+  expect(open.ask('0xneighbour', { found: 'valid' })).toBe('valid')
+})
+
+test('of the names of payers, an address that was refused may try few wrongly', () => {
+  const { gate, pays } = openGate()
+  pays('0xabc')
+  const claimed = () => '0xabc'
+  for (let refused = 0; refused < 10; refused++) gate.refused('home', () => null)
+  let checked = 0
+  while (checked < 100 && gate.mayCheck('home', claimed)) {
+    checked++
+    gate.refused('home', claimed)
+  }
+  expect(checked).toBe(5)
+  expect(gate.mayCheck('elsewhere', claimed)).toBe(true)
+})
+
+test('so many verifications run at once for a payer, and for the newcomers of an address', () => {
+  const { gate } = openGate()
+  const enter = (payer: string, from = 'home') =>
+    gate.enter(from, { payer, signature: 'recovered' })
+  const first = enter('0xa')
+  enter('0xa')
+  expect(enter('0xa')).toMatchObject({ kind: 'barred', by: 'payer_concurrency' })
+  expect(enter('0xb').kind).toBe('entered')
+  expect(enter('0xc')).toMatchObject({ kind: 'barred', by: 'address_concurrency' })
+  expect(enter('0xc', 'elsewhere').kind).toBe('entered')
+  if (first.kind === 'entered') first.leave('valid')
+  expect(enter('0xa').kind).toBe('entered')
+})
+
+test('gateways that share a budget have a part of it each', () => {
+  expect(asked(flood(openGate({}, 2), 'a'))).toBe(2)
+})
