@@ -1,4 +1,5 @@
 import type { Clock, UnixMs } from '../core/time.ts'
+import { AgingMap } from './aging-map.ts'
 
 /** So many in a window of so much time, which begins with the first. */
 export interface Rate {
@@ -49,14 +50,14 @@ interface Counter {
 }
 
 /**
- * One rate's counters, oldest window first: all windows are of one length. Those that are used up
- * stand apart, so that whoever makes room by asking from many addresses cannot make his own used-up
- * ones forgotten before he has used up as many others.
+ * One rate's counters. Those that are used up stand apart, so that whoever makes room by asking from
+ * many addresses cannot make his own used-up ones forgotten before as many others are used up.
  */
 interface Windows {
   readonly perMs: number
-  readonly running: Map<string, Counter>
-  readonly spent: Map<string, Counter>
+  readonly running: AgingMap<Counter>
+  readonly spent: AgingMap<Counter>
+  agedAt: UnixMs
 }
 
 /** About 150 bytes each. */
@@ -97,10 +98,10 @@ class BoundedCounters implements RateCounters {
 
   add(rate: Rate, subject: string): Tally {
     const now = this.#clock()
-    const windows = this.#windowsOf(rate)
+    const windows = this.#windowsOf(rate, now)
     const spent = windows.spent.get(subject)
     if (spent !== undefined && isRunning(spent, rate, now)) return tallyOf(spent, now)
-    const counter = this.#counterOf(windows, { rate, subject, now })
+    const counter = this.#counterOf(windows, subject, now)
     counter.count++
     counter.untold++
     if (counter.count > rate.requests) {
@@ -119,73 +120,73 @@ class BoundedCounters implements RateCounters {
     return tallyOf(counter, now)
   }
 
-  #windowsOf({ id, perMs }: Rate): Windows {
+  #windowsOf({ id, perMs }: Rate, now: UnixMs): Windows {
     const known = this.#byRate.get(id)
-    if (known?.perMs === perMs) return known
-    if (known !== undefined) this.#size -= known.running.size + known.spent.size
-    if (this.#byRate.size > this.#sweepBeyond) this.#sweep()
-    const windows = { perMs, running: new Map(), spent: new Map() }
+    if (known?.perMs === perMs) {
+      // Older than a window, and what was there before it aged last has ended.
+      if (now - known.agedAt >= perMs || now < known.agedAt) this.#age(known, now)
+      return known
+    }
+    if (known !== undefined) this.#size -= sizeOf(known)
+    if (this.#byRate.size > this.#sweepBeyond) this.#sweep(now)
+    const fresh = { perMs, running: new AgingMap<Counter>(), spent: new AgingMap<Counter>() }
+    const windows = { ...fresh, agedAt: now }
     this.#byRate.set(id, windows)
     return windows
   }
 
-  /** Forgets rates whose windows have all ended: a reload may have taken them away. */
-  #sweep(): void {
-    const now = this.#clock()
+  #age(windows: Windows, now: UnixMs): void {
+    this.#ageOne(windows.running)
+    this.#ageOne(windows.spent)
+    windows.agedAt = now
+  }
+
+  #ageOne(counters: AgingMap<Counter>): void {
+    this.#size -= counters.size
+    counters.age()
+    this.#size += counters.size
+  }
+
+  /** Forgets rates that nobody counts by any more: a reload may have taken them away. */
+  #sweep(now: UnixMs): void {
     for (const [id, windows] of this.#byRate) {
-      const isOver = [...windows.running.values(), ...windows.spent.values()].every(
-        counter => !isRunning(counter, windows, now),
-      )
-      if (!isOver) continue
-      this.#size -= windows.running.size + windows.spent.size
+      if (now - windows.agedAt < 2 * windows.perMs) continue
+      this.#size -= sizeOf(windows)
       this.#byRate.delete(id)
     }
     this.#sweepBeyond = Math.max(RATES_BEFORE_SWEEP, this.#byRate.size * 2)
   }
 
-  #counterOf(windows: Windows, at: { rate: Rate; subject: string; now: UnixMs }): Counter {
-    const { rate, subject, now } = at
-    const known = windows.running.get(subject)
-    if (known !== undefined && isRunning(known, rate, now)) return known
-    this.#drop(windows.running, subject)
-    this.#drop(windows.spent, subject)
-    this.#forgetEnded(windows, rate, now)
+  #counterOf(windows: Windows, subject: string, now: UnixMs): Counter {
+    const { running, spent, perMs } = windows
+    const known = running.get(subject)
+    if (known !== undefined && isRunning(known, windows, now)) return known
+    this.#size -= sizeOf(windows)
+    running.delete(subject)
+    spent.delete(subject)
+    this.#size += sizeOf(windows)
     if (this.#size >= this.#countersMax) this.#makeRoom(windows)
-    const fresh = { count: 0, endsAt: now + rate.perMs, untold: 0, isTelling: false }
-    windows.running.set(subject, fresh)
+    else if (running.youngSize >= this.#countersMax / 4) this.#ageOne(running)
+    else if (spent.youngSize >= this.#countersMax / 4) this.#ageOne(spent)
+    const fresh = { count: 0, endsAt: now + perMs, untold: 0, isTelling: false }
+    running.set(subject, fresh)
     this.#size++
     return fresh
-  }
-
-  #drop(counters: Map<string, Counter>, subject: string): void {
-    if (counters.delete(subject)) this.#size--
-  }
-
-  /** Two for each new one: it never takes long, and nothing that ended stays for good. */
-  #forgetEnded({ running, spent }: Windows, rate: Rate, now: UnixMs): void {
-    for (const counters of [running, spent]) {
-      let looks = 2
-      for (const [subject, counter] of counters) {
-        if (looks-- === 0 || isRunning(counter, rate, now)) break
-        this.#drop(counters, subject)
-      }
-    }
   }
 
   /** Takes from a rate that has more than its share: none may crowd out the others. */
   #makeRoom(own: Windows): void {
     const { running, spent } = this.#largeOne(own)
     const from = running.size > 0 ? running : spent
-    const [oldest] = from.keys()
-    if (oldest !== undefined) this.#drop(from, oldest)
+    const before = this.#size
+    this.#ageOne(from)
+    if (this.#size === before) this.#ageOne(from)
   }
 
   #largeOne(own: Windows): Windows {
     const fairShare = this.#countersMax / this.#byRate.size
-    if (own.running.size + own.spent.size >= fairShare) return own
-    for (const windows of this.#byRate.values()) {
-      if (windows.running.size + windows.spent.size >= fairShare) return windows
-    }
+    if (sizeOf(own) >= fairShare) return own
+    for (const windows of this.#byRate.values()) if (sizeOf(windows) >= fairShare) return windows
     return own
   }
 
@@ -220,6 +221,10 @@ class BoundedCounters implements RateCounters {
 /** A clock that was set back must close nobody out for longer than a window. */
 function isRunning({ endsAt }: Counter, { perMs }: Pick<Rate, 'perMs'>, now: UnixMs): boolean {
   return now < endsAt && endsAt <= now + perMs
+}
+
+function sizeOf({ running, spent }: Windows): number {
+  return running.size + spent.size
 }
 
 function tallyOf({ count, endsAt }: Counter, now: UnixMs): Tally {

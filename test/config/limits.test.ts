@@ -31,7 +31,7 @@ describe('rateLimit', () => {
       problems('  /a: {price: free, rateLimit: [{requests: 1, per: 1m}, {requests: 2, per: 60s}]}'),
     ).toEqual(['8:57 routes."/a".rateLimit[1]: counts the same requests as one before it'])
     expect(problems('  /a: {price: free, rateLimit: {requests: 1, per: 1m, by: payer}}')).toEqual([
-      '8:22 routes."/a".rateLimit: counts by payer on a free route, where nobody pays',
+      '8:21 routes."/a".rateLimit: counts by payer on a free route, where nobody pays',
     ])
   })
 

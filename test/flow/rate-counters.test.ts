@@ -79,7 +79,8 @@ describe('a million addresses', () => {
   test('take no more room than is given to them', () => {
     const { counters } = countersWithClock({ countersMax: 1000 })
     for (let address = 0; address < 50_000; address++) counters.add(rate(100), `a${address}`)
-    expect(counters.size).toBe(1000)
+    expect(counters.size).toBeLessThanOrEqual(1000)
+    expect(counters.size).toBeGreaterThan(200)
   })
 
   test('do not make a used-up counter forgotten before as many are used up', () => {
@@ -100,10 +101,20 @@ describe('a million addresses', () => {
 
   test('are forgotten when their windows have ended', () => {
     const { counters, wait } = countersWithClock()
-    for (let address = 0; address < 1000; address++) counters.add(rate(100), `a${address}`)
-    wait(60_000)
-    for (let address = 0; address < 1000; address++) counters.add(rate(100), `b${address}`)
-    expect(counters.size).toBe(1000)
+    for (let minute = 0; minute < 10; minute++) {
+      for (let address = 0; address < 1000; address++) counters.add(rate(9), `${minute}-${address}`)
+      wait(60_000)
+    }
+    expect(counters.size).toBeLessThanOrEqual(2000)
+  })
+
+  test('cost no more than one each', () => {
+    const { counters } = countersWithClock({ countersMax: 100_000 })
+    const addresses = Array.from({ length: 200_000 }, (_, address) => `a${address}`)
+    const begin = performance.now()
+    for (const address of addresses) counters.add(rate(100), address)
+    // 0.2 s here; giving up the oldest of a Map for each new one took 40 s.
+    expect(performance.now() - begin).toBeLessThan(5000)
   })
 
   test('stay within the bound whatever comes', () => {
