@@ -50,8 +50,8 @@ interface Counter {
 }
 
 /**
- * One rate's counters. Those that are used up stand apart, so that whoever makes room by asking from
- * many addresses cannot make his own used-up ones forgotten before as many others are used up.
+ * One rate's counters. Those that are used up stand apart, so that whoever makes room by asking
+ * from many addresses cannot make his own used-up ones forgotten before as many others are used up.
  */
 interface Windows {
   readonly perMs: number
