@@ -149,10 +149,20 @@ function insideOf(networks: readonly string[]): (address: string) => boolean {
   return createRangeList(ranges)
 }
 
-/** @returns The first name of the caller's certificate that is listed. */
+/** @returns The first name of the caller's certificate that is listed, as it is listed. */
 function certificateIn(names: readonly string[]): (caller: Caller) => string | null {
   if (names.length === 0) return () => null
-  const listed = new Set(names)
-  return ({ certificateNames }) =>
-    certificateNames.map(name => name.toLowerCase()).find(name => listed.has(name)) ?? null
+  const listed = new Map(names.map(name => [comparable(name), name]))
+  return ({ certificateNames }) => {
+    for (const name of certificateNames) {
+      const found = listed.get(comparable(name))
+      if (found !== undefined) return found
+    }
+    return null
+  }
+}
+
+/** Letter case makes no difference in the names of hosts (RFC 9525), and does in URIs. */
+function comparable(name: string): string {
+  return /^[\w.-]+$/.test(name) ? name.toLowerCase() : name
 }

@@ -16,7 +16,7 @@ export interface AllowConfig {
   readonly jwt: JwtConfig | null
   /** CIDR ranges. */
   readonly networks: readonly string[]
-  /** Names in a client's certificate, in lower case. */
+  /** Names in a client's certificate. */
   readonly certificates: readonly string[]
 }
 
@@ -47,7 +47,7 @@ export type JwksConfig =
 export interface DenyConfig {
   /** CIDR ranges. */
   readonly networks: readonly string[]
-  /** Names in a client's certificate, in lower case. */
+  /** Names in a client's certificate. */
   readonly certificates: readonly string[]
 }
 

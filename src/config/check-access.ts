@@ -130,21 +130,29 @@ function checkRanges(
   return (ranges ?? []).flatMap((range, index) => checkRange(range, [...path, index], context))
 }
 
-/** A host name, or an e-mail address or URI as certificates of people and services have. */
+/** A host name, or a URI as services have. */
 const CERTIFICATE_NAME = /^[\x21-\x7e]+$/
 
 function checkNames(
   names: readonly string[] | undefined,
   path: Path,
   context: CheckContext,
-): string[] {
+): readonly string[] {
+  if (names !== undefined && !context.isWritten(['server', 'tls', 'clientCa'])) {
+    const cure = 'Name the authority of the certificates in server.tls.clientCa.'
+    context.report(
+      path,
+      { message: 'needs certificates, and nobody is asked for one', cure },
+      'key',
+    )
+  }
   for (const [index, name] of (names ?? []).entries()) {
     if (CERTIFICATE_NAME.test(name) && !name.includes('*')) continue
     const message = `${context.quote([...path, index])} is not the name of one client`
     const cure = 'Write it as the certificate has it, without wildcards, like client.example.com.'
     context.report([...path, index], { message, cure })
   }
-  return (names ?? []).map(name => name.toLowerCase())
+  return names ?? []
 }
 
 function readQuota(quota: FreeQuotaSetting, route: string | null): FreeQuotaConfig | null {

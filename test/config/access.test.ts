@@ -91,8 +91,8 @@ routes:
       'allow.networks[0]: "::ffff:10.0.0.0/8" is not an address or a CIDR range',
     ],
     [
-      '{certificates: ["*.example.com"]}',
-      'allow.certificates[0]: "*.example.com" is not the name of one client',
+      '{certificates: [client.example.com]}',
+      'allow.certificates: needs certificates, and nobody is asked for one',
     ],
     ['{networks: [10.0.0.0/8], header: x-api-key}', 'allow.header: has no meaning without keys'],
     [
@@ -139,6 +139,15 @@ routes:
       `${HEAD}routes: {/x: {price: free, freeQuota: {requests: 1, per: day}}}`,
     )
     expect(brief(problems)).toEqual(['6:28 routes."/x".freeQuota: has no meaning on a free route'])
+  })
+
+  it('say what no certificate of one client is called', () => {
+    const problems = problemsOf(`${HEAD}server: {tls: {cert: c, key: k, clientCa: a}}
+deny: {certificates: ["*.example.com", "spiffe://example.com/a"]}
+routes: {/x: $1}`)
+    expect(brief(problems.filter(({ item }) => item.startsWith('deny')))).toEqual([
+      '7:23 deny.certificates[0]: "*.example.com" is not the name of one client',
+    ])
   })
 
   it('never repeat a key that stands where its hash should', () => {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { Agent, request } from 'undici'
 import { privateKeyToAccount } from 'viem/accounts'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import {
@@ -13,6 +14,7 @@ import {
   tokenOf,
 } from '../access/issuer.ts'
 import { buyer } from '../support/accounts.ts'
+import { type Certificate, createAuthority } from '../support/certificates.ts'
 import {
   startTestGateway,
   startWorld,
@@ -189,6 +191,42 @@ describe('networks', () => {
     expect((await get('/health', from('10.9.2.3'))).status).toBe(403)
     expect([gateway.states(), world.api.requests]).toEqual([[], []])
     expect((await pay(gateway.url + PARIS, payment)).status).toBe(200)
+  })
+})
+
+describe('client certificates', () => {
+  test('that are allowed pay nothing, and those that are denied get nothing', async () => {
+    const authority = await createAuthority()
+    const [own, partner, spy, guest] = await Promise.all([
+      authority.issue(),
+      authority.issue({ name: 'Partner.example.com' }),
+      authority.issue({ name: 'spy', uris: ['spiffe://example.com/spy'] }),
+      (await createAuthority('Another CA')).issue({ name: 'partner.example.com' }),
+    ])
+    const rules = `allow: {certificates: [partner.example.com, spy]}
+deny: {certificates: ["spiffe://example.com/spy"]}`
+    const server = 'hosts: ["*"], tls: {cert: tls.crt, key: tls.key, clientCa: ca.crt}'
+    gateway = await startTestGateway(weatherYaml(world, { server, top: rules }), {
+      async prepare(folder) {
+        await writeFile(join(folder, 'tls.crt'), own.cert)
+        await writeFile(join(folder, 'tls.key'), own.key)
+        await writeFile(join(folder, 'ca.crt'), authority.cert)
+      },
+    })
+    const statusFor = async (shown: Partial<Certificate>): Promise<number> => {
+      const dispatcher = new Agent({ connect: { ca: authority.cert, ...shown } })
+      const { statusCode, body } = await request(gateway.url + PARIS, { dispatcher })
+      await body.dump()
+      await dispatcher.close()
+      return statusCode
+    }
+    expect(await statusFor(partner)).toBe(200)
+    expect(lastHeaders()).toMatchObject({
+      ...{ 'farebox-client': 'partner.example.com', 'farebox-client-type': 'certificate' },
+    })
+    expect(await statusFor(spy)).toBe(403)
+    expect(await statusFor(guest)).toBe(402)
+    expect(await statusFor({})).toBe(402)
   })
 })
 

@@ -1,5 +1,3 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { unixMs } from '../../src/core/time.ts'
@@ -8,6 +6,7 @@ import { POSTGRES_MIGRATIONS } from '../../src/ledger/migrations/postgres.ts'
 import { openPostgresLedger } from '../../src/ledger/postgres.ts'
 import { startPostgres, type TestPostgres } from '../support/postgres.ts'
 import { claimed, claimedAs, claimRequest, STATES, tally } from './claim-fixtures.ts'
+import { killThoseInLine, lineUp } from './line-up.ts'
 
 const RACER = fileURLToPath(new URL('./claim-at-a-signal.ts', import.meta.url))
 const PROCESSES = 4
@@ -15,15 +14,13 @@ const TIMES = 25
 
 let server: TestPostgres
 let opened: Ledger[] = []
-let children: ChildProcess[] = []
 let schemas = 0
 beforeAll(async () => {
   server = await startPostgres()
 })
 afterAll(() => server.close())
 afterEach(async () => {
-  for (const child of children) child.kill('SIGKILL')
-  children = []
+  killThoseInLine()
   await Promise.all(opened.map(ledger => ledger.close()))
   opened = []
 })
@@ -43,19 +40,7 @@ function request(key = 'one') {
   return claimRequest({ key, heldUntil: unixMs(Date.now() + 60_000) })
 }
 
-/** Starts one racer; resolves with the way to let it go, once it is ready. */
-async function lineUp(url: string): Promise<() => Promise<Record<string, number>>> {
-  const child = spawn(process.execPath, [RACER, url, 'one', String(TIMES)], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  })
-  children.push(child)
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
-  expect((await lines.next()).value).toBe('ready')
-  return async () => {
-    child.stdin.write('go\n')
-    return JSON.parse((await lines.next()).value ?? '')
-  }
-}
+const racer = (url: string) => lineUp<Record<string, number>>(RACER, [url, 'one', TIMES])
 
 function sumOf(tallies: readonly Record<string, number>[]): Record<string, number> {
   const sum: Record<string, number> = {}
@@ -68,7 +53,7 @@ function sumOf(tallies: readonly Record<string, number>[]): Record<string, numbe
 describe('four processes', () => {
   it('claim one new payment a hundred times at once, and one claim wins', async () => {
     const url = await emptyUrl()
-    const racers = await Promise.all(Array.from({ length: PROCESSES }, () => lineUp(url)))
+    const racers = await Promise.all(Array.from({ length: PROCESSES }, () => racer(url)))
     const tallies = await Promise.all(racers.map(go => go()))
     expect(sumOf(tallies)).toEqual({ claimed: 1, 'in-progress': PROCESSES * TIMES - 1 })
   })
@@ -76,7 +61,7 @@ describe('four processes', () => {
   it('take over one payment that was let go, and one takeover wins', async () => {
     const url = await emptyUrl()
     await claimedAs('released', await open(url), request())
-    const racers = await Promise.all(Array.from({ length: PROCESSES }, () => lineUp(url)))
+    const racers = await Promise.all(Array.from({ length: PROCESSES }, () => racer(url)))
     const tallies = await Promise.all(racers.map(go => go()))
     expect(sumOf(tallies)).toEqual({ claimed: 1, 'in-progress': PROCESSES * TIMES - 1 })
   })
@@ -85,7 +70,7 @@ describe('four processes', () => {
     const url = await emptyUrl()
     const ledger = await open(url)
     await ledger.endHold(await claimedAs('settled', ledger, request()))
-    const racers = await Promise.all(Array.from({ length: PROCESSES }, () => lineUp(url)))
+    const racers = await Promise.all(Array.from({ length: PROCESSES }, () => racer(url)))
     const tallies = await Promise.all(racers.map(go => go()))
     expect(sumOf(tallies)).toEqual({ entitled: 1, 'in-progress': PROCESSES * TIMES - 1 })
   })
