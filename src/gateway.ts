@@ -116,6 +116,7 @@ export async function openGateway(
     ...(config.server.tls && {
       certificateNotAfter: () => inForce?.current.config.server.tls?.notAfter ?? null,
     }),
+    upstreams: () => [...(inForce?.current.upstreams.byName.values() ?? [])],
   })
   const storeHealth = createStoreHealth(clock)
   const observer = combineObservers(metrics.observer, logger.observer, storeHealth.observer)
@@ -193,7 +194,7 @@ function bringIntoForce(config: GatewayConfig, around: ForceSurroundings): Promi
   const openLocal = createOpenLocal(around)
   return openForce(config, {
     clock,
-    upstreams: createUpstreamSet(createUpstream),
+    upstreams: createUpstreamSet(upstream => createUpstream(upstream, observer)),
     access: openAccess({ reportError }),
     openPayments: (next, onChange) =>
       connectFacilitators(next, { cache, observer, openLocal, clock }, onChange),

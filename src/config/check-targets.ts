@@ -67,6 +67,6 @@ function readSocket(text: string, path: Path, context: CheckContext): UpstreamTa
     context.report(path, { message, cure: 'The system allows no more. Move it further up.' })
     return null
   }
-  const basePath = base.replace(/\/+$/, '')
+  const basePath = baseOf(new URL(base, 'http://localhost')).slice('http://localhost'.length)
   return { name: `unix:${socketPath}`, origin: 'http://localhost', basePath, socketPath }
 }

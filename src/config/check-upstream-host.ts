@@ -8,15 +8,11 @@ const NAME =
 
 /** Which Host an upstream is sent. */
 export function checkUpstreamHost(
-  { host, url }: Pick<UpstreamSetting, 'host' | 'url'>,
+  { host }: Pick<UpstreamSetting, 'host'>,
   path: Path,
   context: CheckContext,
 ): UpstreamHost {
   if (host === 'upstream') return { kind: host }
-  if (/^https:\/\/(?:\[|[\d.]+(?:[:/]|$))/i.test(url)) {
-    const message = 'needs a name in the url: TLS has nothing else to hold the certificate against'
-    context.report(path, { message, cure: 'Write the name of the API in url, or remove host:.' })
-  }
   if (host === 'client') return { kind: host }
   if (NAME.test(host)) return { kind: 'fixed', host }
   const message = `${context.quote(path)} is not the name of a host`

@@ -2,6 +2,7 @@ import type { NetworkId } from '../core/payment.ts'
 import type { CheckContext } from './check-context.ts'
 import { checkAuth, checkPresetAuth, checkPresetHeaders } from './check-facilitator-auth.ts'
 import { checkHeaders } from './check-headers.ts'
+import { checkHealth } from './check-health.ts'
 import { checkLocalFacilitator } from './check-local.ts'
 import { checkTargets } from './check-targets.ts'
 import { checkUpstreamHost } from './check-upstream-host.ts'
@@ -28,7 +29,10 @@ export function checkUpstreams(settings: Settings, context: CheckContext): Upstr
       headers: checkHeaders(setting.headers, [...path, 'headers'], context),
       host: checkUpstreamHost(setting, [...path, 'host'], context),
       connectTimeoutMs: setting.connectTimeout,
+      bodyTimeoutMs: setting.bodyTimeout,
       maxConnections: setting.maxConnections,
+      maxQueue: setting.maxQueue,
+      health: checkHealth(setting.health, [...path, 'health'], context),
     }
   })
 }

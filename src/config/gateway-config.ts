@@ -11,7 +11,7 @@ import type {
   UpstreamHost,
 } from './shaping-config.ts'
 import type { TlsConfig } from './tls-config.ts'
-import type { UpstreamTarget } from './upstream-config.ts'
+import type { HealthCheckConfig, UpstreamTarget } from './upstream-config.ts'
 
 /**
  * The configuration as the rest of the house reads it: defaults filled in, secrets resolved, names
@@ -166,8 +166,14 @@ export interface UpstreamConfig {
   readonly headers: Readonly<Record<string, string>>
   readonly host: UpstreamHost
   readonly connectTimeoutMs: number
-  /** Connections kept at most; more requests wait. */
+  /** How long a body may be silent before it counts as broken. */
+  readonly bodyTimeoutMs: number
+  /** Connections to each target at most; more requests wait. */
   readonly maxConnections: number
+  /** Requests at most that wait for a connection to each target; more are refused. */
+  readonly maxQueue: number
+  /** Null: a target is looked at only while it is down. */
+  readonly health: HealthCheckConfig | null
 }
 
 export type SettleMode = 'on-response' | 'before-upstream'

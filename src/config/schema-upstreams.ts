@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { localFacilitator } from './schema-local.ts'
 import { upstreamHost } from './schema-shaping.ts'
+import { upstreamHealth } from './schema-upstream-health.ts'
 import { duration, text, wholeNumber } from './schema-values.ts'
 
 const headers = z.record(z.string(), z.string().max(16 * 1024)).meta({
@@ -79,11 +80,11 @@ export const facilitator = z
   .meta({ description: 'The name of a preset, a URL, a map with url and headers, or local: {…}.' })
 
 const upstreamFull = z.strictObject({
-  url: text(2048).meta({
+  url: z.union([text(2048), z.array(text(2048)).min(1).max(64)]).meta({
     description:
       'Where the API is, optionally with a path that is put before each request: http://…, ' +
-      'https://…, or unix:/run/api.sock:/path.',
-    examples: ['http://localhost:3000', 'unix:/run/api.sock'],
+      'https://…, or unix:/run/api.sock:/path. A list names servers that do the same.',
+    examples: ['http://localhost:3000', ['http://10.0.0.1:3000', 'http://10.0.0.2:3000']],
   }),
   headers: headers.prefault({}).meta({
     description:
@@ -93,9 +94,17 @@ const upstreamFull = z.strictObject({
   connectTimeout: duration()
     .prefault('5s')
     .meta({ description: 'How long a connection may take.' }),
-  maxConnections: wholeNumber({ min: 1, max: 65_535 }).prefault('256').meta({
-    description: 'Connections kept at most; more requests wait.',
+  bodyTimeout: duration().prefault('5m').meta({
+    description: 'How long the body of a response may be silent before it counts as broken.',
   }),
+  maxConnections: wholeNumber({ min: 1, max: 65_535 }).prefault('256').meta({
+    description: 'Connections to each server at most; more requests wait.',
+  }),
+  maxQueue: wholeNumber({ min: 0, max: 65_535 }).prefault('1024').meta({
+    description:
+      'Requests that may wait for a connection to each server; more are answered with 503. 0: none.',
+  }),
+  health: upstreamHealth.optional(),
 })
 
 export const upstream = z

@@ -9,3 +9,11 @@ export interface UpstreamTarget {
   /** Of a Unix socket; null: it is reached over the network. */
   readonly socketPath: string | null
 }
+
+/** A GET that is sent to each target by itself, whatever callers send. */
+export interface HealthCheckConfig {
+  /** On the server: a target's base path is not put before it. */
+  readonly path: string
+  readonly intervalMs: number
+  readonly timeoutMs: number
+}

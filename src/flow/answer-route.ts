@@ -4,6 +4,8 @@ import { parsePathTemplate } from '../routing/target-template.ts'
 import type { Upstream, UpstreamRequest } from '../upstream/upstream.ts'
 import { StoredBody } from './kept-body.ts'
 
+const READY = { kind: 'ready' } as const
+
 /**
  * Answers in the place of an upstream, so that what is served from here is priced, charged and
  * delivered as everything else is.
@@ -12,6 +14,8 @@ export function createAnswer(config: AnswerConfig, segments: readonly Segment[])
   const answer = config.kind === 'respond' ? respond(config) : redirect(config, segments)
   return {
     name: config.kind,
+    targets: [],
+    condition: () => READY,
     send: async request => ({ kind: 'response', ...answer(request) }),
     close: async () => {},
   }

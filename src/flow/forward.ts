@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import { formatAmount } from '../core/amount.ts'
-import type { UpstreamOutcome } from '../upstream/upstream.ts'
+import type { Refused, UpstreamOutcome } from '../upstream/upstream.ts'
 import { problemReply } from './answers.ts'
 import type { ReadBody, Reply } from './exchange.ts'
 import { paymentId } from './fingerprint.ts'
@@ -109,6 +109,9 @@ export function upstreamFailure(outcome: Exclude<UpstreamOutcome, { kind: 'respo
   switch (outcome.kind) {
     case 'timeout':
       return problemReply('upstream_timeout')
+    case 'unavailable':
+    case 'overloaded':
+      return upstreamRefusal(outcome)
     case 'body-too-large':
       return problemReply('body_too_large')
     case 'unreachable':
@@ -117,4 +120,17 @@ export function upstreamFailure(outcome: Exclude<UpstreamOutcome, { kind: 'respo
       // Nobody is left to read it; it only tells the log.
       return { ...problemReply('upstream_unreachable'), outcome: 'client_gone' }
   }
+}
+
+/** Nothing was sent, for nobody there would take it. */
+function upstreamRefusal(refused: Refused): Reply {
+  if (refused.kind === 'overloaded') return problemReply('upstream_overloaded')
+  const retryAfterSeconds = Math.max(1, Math.ceil(refused.retryAfterMs / 1000))
+  return problemReply('upstream_unavailable', { retryAfterSeconds })
+}
+
+/** No payment is taken for what could not be delivered now. Null: it may go on. */
+export function refuseUndeliverable({ upstream }: Route): Reply | null {
+  const condition = upstream.condition()
+  return condition.kind === 'ready' ? null : upstreamRefusal(condition)
 }

@@ -7,7 +7,7 @@ import { problemReply } from './answers.ts'
 import { recallSettled } from './await-settlement.ts'
 import { answerPreflight, withCors } from './cors.ts'
 import type { Exchange, Reply } from './exchange.ts'
-import { forwardFree, forwardUnspent } from './forward.ts'
+import { forwardFree, forwardUnspent, refuseUndeliverable } from './forward.ts'
 import { isGiven, isGivenToPayer } from './gifts.ts'
 import type { House, Visit } from './house.ts'
 import { circumstancesOf, claimRequest, toPurchase } from './purchase.ts'
@@ -69,6 +69,8 @@ async function walk(visit: Visit): Promise<Reply> {
   if (known.kind !== 'unclaimed') return answerKnown(purchase, known)
   if (check.kind === 'stale') return askForPayment(price, visit, target.path, check.reason)
 
+  const undeliverable = refuseUndeliverable(route)
+  if (undeliverable !== null) return undeliverable
   const verdict = await verify(visit, payment)
   if (verdict.kind === 'limited') return verdict.reply
   if (verdict.kind === 'invalid') return answerInvalid(purchase, price, verdict.reason)

@@ -160,6 +160,18 @@ export const PROBLEMS = {
     cure: 'Wait for Retry-After, then send the same request with the same payment again.',
     retryAfterSeconds: 5,
   },
+  upstream_unavailable: {
+    status: 503,
+    title: 'The API behind this gateway is down. Nothing was charged by this request.',
+    cure: 'Wait for Retry-After, then send the same request with the same payment again.',
+    retryAfterSeconds: 1,
+  },
+  upstream_overloaded: {
+    status: 503,
+    title: 'The API behind this gateway has all the requests that it may have.',
+    cure: 'Wait for Retry-After, then send the same request with the same payment again.',
+    retryAfterSeconds: 1,
+  },
   settlement_pending: {
     status: 503,
     title: 'The payment was sent to the chain and its fate is not known yet.',

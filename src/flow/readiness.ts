@@ -1,6 +1,7 @@
 import type { Clock } from '../core/time.ts'
 import { FareboxError } from '../errors.ts'
 import type { Ledger } from '../ledger/ledger.ts'
+import type { Upstream } from '../upstream/upstream.ts'
 import type { Payments } from '../x402/payments.ts'
 import type { Force } from './force.ts'
 import type { SettlementCheck } from './settlement-check.ts'
@@ -40,10 +41,11 @@ export function createReadiness(parts: ReadinessParts): Readiness {
         ...(await storeReasons(ledger, storeHealth)),
         ...payableReasons(force),
       ]
-      const { payments } = force.current
+      const { payments, upstreams } = force.current
       const amiss = [
         ...shadowReasons(force),
         ...facilitatorReasons(payments),
+        ...[...upstreams.byName.values()].flatMap(upstreamReasons),
         ...differenceReasons(settlementCheck),
         ...certificateReasons(force, clock),
         ...reloadProblems.map(refusedReload),
@@ -84,6 +86,16 @@ function facilitatorReasons({ facilitators, silent }: Payments): string[] {
   })
   const unheard = silent().map(name => `facilitator ${name} has not said what it supports`)
   return [...unwell, ...unheard]
+}
+
+function upstreamReasons({ name, targets }: Upstream): string[] {
+  const down = targets.filter(({ health }) => !health.isUp)
+  const reasons = down.map(({ name: target, health: { fault, retryInMs } }) => {
+    const seconds = Math.ceil(retryInMs / 1000)
+    return `upstream ${name}: ${target} is down (${fault}), and is tried again in ${seconds} s`
+  })
+  if (down.length < targets.length) return reasons
+  return [`upstream ${name} is down: its routes say 503`, ...reasons]
 }
 
 function differenceReasons({ differences }: ReadinessParts['settlementCheck']): string[] {

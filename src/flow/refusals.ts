@@ -10,6 +10,7 @@ import type { DecodedPayment } from '../x402/decode-payment.ts'
 import { addressGroup } from './address-group.ts'
 import { problemReply } from './answers.ts'
 import type { Reply } from './exchange.ts'
+import { upstreamFailure } from './forward.ts'
 import type { Visit } from './house.ts'
 import { retryAfter } from './rate-limits.ts'
 import type { Route, RouteMatch, RoutePrice } from './route.ts'
@@ -71,6 +72,9 @@ export function paymentRequired(
 ): Reply {
   // Nobody is known who could take the money: asking for it would be asking for nothing.
   if (price.challenge === null) return problemReply('facilitator_unavailable')
+  // Nor is there anything to sell while the API is down.
+  const condition = visit.route?.upstream.condition()
+  if (condition?.kind === 'unavailable') return upstreamFailure(condition)
   // Without the query: it may hold secrets, and a challenge travels to facilitators and indexes.
   const { body, paymentRequired } = price.challenge.answer(visit.exchange.origin + path, reason)
   return {

@@ -96,6 +96,22 @@ export interface FacilitatorChanged {
   readonly forMs: number
 }
 
+/** A server of an upstream is sent requests again, or is not for a while. */
+export interface UpstreamChanged {
+  readonly upstream: string
+  /** Its origin, or "unix:" and its path. */
+  readonly target: string
+  /** What is amiss, as a code; null: it is up. */
+  readonly fault: string | null
+  /** Milliseconds until it is looked at again; 0 when it is up. */
+  readonly forMs: number
+}
+
+/** A request was turned away because every server of an upstream has too many. */
+export interface UpstreamRefused {
+  readonly upstream: string
+}
+
 export interface ConfigReloaded {
   /** False: the file was bad and the old configuration stays in force. */
   readonly ok: boolean
@@ -195,6 +211,8 @@ export interface GatewayObserver {
   facilitatorAnswered(event: FacilitatorAnswered): void
   extensionAnswered(event: ExtensionAnswered): void
   facilitatorChanged(event: FacilitatorChanged): void
+  upstreamChanged(event: UpstreamChanged): void
+  upstreamRefused(event: UpstreamRefused): void
   configReloaded(event: ConfigReloaded): void
   claimResolved(event: ClaimResolved): void
   settlementChecked(event: SettlementChecked): void
@@ -233,6 +251,8 @@ export function combineObservers(
     facilitatorAnswered: all('facilitatorAnswered'),
     extensionAnswered: all('extensionAnswered'),
     facilitatorChanged: all('facilitatorChanged'),
+    upstreamChanged: all('upstreamChanged'),
+    upstreamRefused: all('upstreamRefused'),
     configReloaded: all('configReloaded'),
     claimResolved: all('claimResolved'),
     settlementChecked: all('settlementChecked'),

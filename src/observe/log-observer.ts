@@ -49,6 +49,11 @@ export function createLogObserver(log: LogLines): GatewayObserver {
       if (condition === 'up') log.info('facilitator is up', { facilitator })
       else log.warn(`facilitator is ${condition}`, { facilitator, forMs: roundMs(forMs) })
     },
+    upstreamChanged({ upstream, target, fault, forMs }) {
+      if (fault === null) log.info('upstream target is up', { upstream, target })
+      else log.warn('upstream target is down', { upstream, target, fault, forMs: roundMs(forMs) })
+    },
+    upstreamRefused: ({ upstream }) => log.debug('upstream has too many requests', { upstream }),
     configReloaded({ ok, problems }) {
       if (ok) log.info('configuration reloaded')
       else log.error('configuration is bad, the old one stays in force', { problems })

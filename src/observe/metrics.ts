@@ -28,6 +28,12 @@ import { createRequestCounts, NO_ROUTE } from './request-counts.ts'
 import { createSeries, type Labels, mapValues } from './series.ts'
 import { registerChecked, registerResolved } from './settlement-metrics.ts'
 import { registerShadow, registerShadowRoutes } from './shadow-metrics.ts'
+import {
+  registerEjections,
+  registerQueueRefusals,
+  registerTargets,
+  type UpstreamSeen,
+} from './upstream-metrics.ts'
 
 export interface MetricsOptions {
   /** Of farebox. */
@@ -43,6 +49,8 @@ export interface MetricsOptions {
   readonly shadowRoutes?: () => number
   /** Asked at every scrape: when the certificate in force ends. Left out: there is no TLS. */
   readonly certificateNotAfter?: (() => UnixMs | null) | undefined
+  /** Asked at every scrape: the upstreams of the configuration in force. Default: none. */
+  readonly upstreams?: () => readonly UpstreamSeen[]
 }
 
 /** The numbers of one process, to be summed with those of others. */
@@ -87,6 +95,8 @@ export function createMetrics(options: MetricsOptions): Metrics {
     },
     facilitatorAnswered: registerFacilitators(registry),
     extensionAnswered: registerExtensions(registry),
+    upstreamChanged: registerEjections(registry),
+    upstreamRefused: registerQueueRefusals(registry),
     configReloaded: registerReloads(registry),
     claimResolved: registerResolved(registry),
     settlementChecked: registerChecked(registry),
@@ -100,6 +110,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   registerConditions(registry, facilitators)
   registerShadowRoutes(registry, options.shadowRoutes ?? (() => 0))
   if (certificateNotAfter !== undefined) registerCertificate(registry, certificateNotAfter)
+  registerTargets(registry, options.upstreams ?? (() => []))
   const build = new Gauge({
     name: 'farebox_build_info',
     help: 'Always 1. The labels say what is running.',

@@ -1,78 +1,67 @@
-import { isIP } from 'node:net'
-import type { Dispatcher } from 'undici'
 import type { UpstreamConfig } from '../config/gateway-config.ts'
 import { ForwardHandler } from './forward-handler.ts'
-import { createHeaderRules, type HeaderRules } from './headers.ts'
-import { openPool } from './open-pool.ts'
+import { createHeaderRules } from './headers.ts'
 import { isSendable } from './sendable.ts'
-import type { Upstream, UpstreamOutcome, UpstreamRequest } from './upstream.ts'
+import { openTargets, type UpstreamObserver } from './target-set.ts'
+import type { Upstream, UpstreamOutcome } from './upstream.ts'
 
-/** A stream may be silent for this long before it counts as dead. */
-const BODY_IDLE_MS_MAX = 300_000
+const UNOBSERVED: UpstreamObserver = { upstreamChanged() {}, upstreamRefused() {} }
 
-/** Requests that wait for a connection. Beyond these, waiting would not help any more. */
-const WAITING_MAX = 1_024
-
-/** An upstream over HTTP/1.1 with kept-alive connections. */
-export function createUpstream(config: UpstreamConfig): Upstream {
-  const [target] = config.targets
-  if (target === undefined) throw new Error(`Unchecked upstream: ${config.name}`)
-  const { pool, wasReset } = openPool(target, config)
-  const { basePath } = target
-  const { hostname } = new URL(target.origin)
+/** An upstream over HTTP/1.1 with kept-alive connections to each of its targets. */
+export function createUpstream(
+  config: UpstreamConfig,
+  observer: UpstreamObserver = UNOBSERVED,
+): Upstream {
+  const { name, bodyTimeoutMs } = config
+  const targets = openTargets(config, observer)
   const rules = createHeaderRules(config.headers)
-  let waiting = 0
   let closed: Promise<void> | null = null
 
-  const dispatch = (options: Dispatcher.DispatchOptions, handler: ForwardHandler): void => {
-    waiting++
-    handler.onLeftQueue = () => waiting--
-    pool.dispatch(options, handler)
+  const condition: Upstream['condition'] = () => {
+    const now = targets.condition()
+    if (now.kind === 'overloaded') observer.upstreamRefused({ upstream: name })
+    return now
   }
 
   return {
-    name: config.name,
+    name,
+    targets: targets.targets,
+    condition,
     send: (request, signalAbort) =>
       new Promise(resolve => {
-        const refuse = (detail: string): void => resolve({ kind: 'unreachable', detail })
-        const options = toDispatch(request, { basePath, rules, hostname })
-        if (!isSendable(options)) return refuse('NOT_SENDABLE')
-        if (waiting >= WAITING_MAX) return refuse('TOO_MANY_WAITING')
+        const options = {
+          method: request.method,
+          path: request.target,
+          servername: '',
+          headers: rules.forRequest(request.rawHeaders, request.addedHeaders),
+          body: request.body,
+          // Our own deadline also covers the wait for a connection, and 1xx do not put it off.
+          headersTimeout: 0,
+          bodyTimeout: bodyTimeoutMs,
+        }
+        if (!isSendable(options)) return resolve({ kind: 'unreachable', detail: 'NOT_SENDABLE' })
+        const target = targets.pick(null)
+        if (target === null) return resolve(refusal(condition()))
         const handler = new ForwardHandler({
           request,
+          options,
           rules,
-          wasReset,
+          targets,
           resolve: withDeadline(request.timeoutMs, resolve, () => handler.giveUp('timeout')),
         })
         signalAbort(() => handler.giveUp('aborted'))
-        if (!handler.gaveUp) dispatch(options, handler)
+        if (!handler.gaveUp) handler.sendTo(target)
       }),
     close: () => {
-      closed ??= pool.close()
+      closed ??= targets.close()
       return closed
     },
   }
 }
 
-function toDispatch(
-  request: UpstreamRequest,
-  {
-    basePath,
-    rules,
-    hostname,
-  }: { readonly basePath: string; readonly rules: HeaderRules; readonly hostname: string },
-): Dispatcher.DispatchOptions & { headers: string[]; servername: string } {
-  return {
-    // Else undici takes it from Host, and opens a connection for each other one that it is given.
-    servername: isIP(hostname) === 0 ? hostname : '',
-    method: request.method,
-    path: basePath + request.target,
-    headers: rules.forRequest(request.rawHeaders, request.addedHeaders),
-    body: request.body,
-    // Our own deadline also covers the wait for a connection, and 1xx do not put it off.
-    headersTimeout: 0,
-    bodyTimeout: BODY_IDLE_MS_MAX,
-  }
+/** A target may have come back since one was looked for: then it is as full as it was. */
+function refusal(condition: ReturnType<Upstream['condition']>): UpstreamOutcome {
+  return condition.kind === 'ready' ? { kind: 'overloaded' } : condition
 }
 
 type Resolve = (outcome: UpstreamOutcome) => void

@@ -9,28 +9,38 @@ export interface TargetPool {
   readonly connect: buildConnector.connector
   /** True while the connection in hand is being ended by a reset. */
   wasReset(): boolean
+  /** True of an error that says why a connection did not come to be: nothing was sent over it. */
+  isConnectFailure(error: Error): boolean
 }
 
-/** Connections over HTTP/1.1 that are kept alive. */
-export function openPool(target: UpstreamTarget, config: UpstreamConfig): TargetPool {
+/**
+ * Connections over HTTP/1.1 that are kept alive.
+ *
+ * @param onConnectFailure Told of each connection that could not be made, the handshake of TLS
+ *                         included, before the request that wanted it is.
+ */
+export function openPool(
+  target: UpstreamTarget,
+  config: UpstreamConfig,
+  onConnectFailure: (error: Error) => void,
+): TargetPool {
   const connect = buildConnector({
     timeout: config.connectTimeoutMs,
     socketPath: target.socketPath,
     allowH2: false,
   })
-  const resets = watchResets()
+  const watch = watchConnections(onConnectFailure)
   const pool = new Pool(target.origin, {
     connections: config.maxConnections,
     pipelining: 1,
-    connect: resets.watch(connect),
+    connect: watch.around(connect),
     allowH2: false,
   })
-  return { pool, connect, wasReset: resets.wasReset }
+  return { pool, connect, ...watch }
 }
 
-interface ResetWatch {
-  watch(connect: buildConnector.connector): buildConnector.connector
-  wasReset(): boolean
+interface ConnectionWatch extends Pick<TargetPool, 'wasReset' | 'isConnectFailure'> {
+  around(connect: buildConnector.connector): buildConnector.connector
 }
 
 /**
@@ -38,7 +48,8 @@ interface ResetWatch {
  * (client-h1.js, onHttpSocketError). It does so synchronously within the socket's error event, so a
  * mark that lasts for just as long tells the two apart.
  */
-function watchResets(): ResetWatch {
+function watchConnections(onConnectFailure: (error: Error) => void): ConnectionWatch {
+  const failures = new WeakSet<Error>()
   let isResetting = false
   const mark = (): void => {
     isResetting = true
@@ -47,11 +58,17 @@ function watchResets(): ResetWatch {
     })
   }
   return {
-    watch: connect => (options, callback) =>
+    around: connect => (options, callback) =>
       connect(options, (...result) => {
-        result[1]?.on('error', mark)
+        const [error, socket] = result
+        if (error !== null) {
+          failures.add(error)
+          onConnectFailure(error)
+        }
+        socket?.on('error', mark)
         callback(...result)
       }),
     wasReset: () => isResetting,
+    isConnectFailure: error => failures.has(error),
   }
 }

@@ -26,16 +26,48 @@ export type UpstreamOutcome =
   /** No connection, or one that broke before the head. The upstream may have acted. */
   | { readonly kind: 'unreachable'; readonly detail: string }
   | { readonly kind: 'timeout' }
+  | Refused
   /** The client sent more than the configured body limit. */
   | { readonly kind: 'body-too-large' }
   | { readonly kind: 'aborted' }
 
+/** Why an upstream takes no request now. Nothing was sent. */
+export type Refused =
+  /** None of its targets is up. */
+  | {
+      readonly kind: 'unavailable'
+      /** Until the first of them is looked at again. */
+      readonly retryAfterMs: number
+    }
+  /** Every target that is up has as many requests as it may have, waiting ones included. */
+  | { readonly kind: 'overloaded' }
+
+export type UpstreamCondition = { readonly kind: 'ready' } | Refused
+
+/** One server of an upstream, as an operator sees it. */
+export interface TargetSeen {
+  readonly name: string
+  /** Requests that were handed to it and have not ended. */
+  readonly outstanding: number
+  readonly health: {
+    readonly isUp: boolean
+    /** What is amiss, as a code; null while it is up. */
+    readonly fault: string | null
+    /** Milliseconds until it is looked at again; 0 while it is up. */
+    readonly retryInMs: number
+  }
+}
+
 /** One upstream's connections. */
 export interface Upstream {
   readonly name: string
+  readonly targets: readonly TargetSeen[]
+  /** Whether it would take a request now. Asks nobody. */
+  condition(): UpstreamCondition
   /**
-   * Sends the request once; nothing is ever repeated. Resolves when the head has arrived; the body
-   * waits, paused, until it is asked for.
+   * Sends the request once; nothing that was sent is ever repeated. While no connection comes to
+   * be, it goes from one target to the next. Resolves when the head has arrived; the body waits,
+   * paused, until it is asked for.
    *
    * @param signalAbort Called with a function that aborts the request while it runs.
    */

@@ -92,7 +92,8 @@ export function shopConfig(rpc: readonly string[]): GatewayConfig {
     upstreams: [
       {
         ...{ name: 'api', targets: [API], headers: {} },
-        ...{ connectTimeoutMs: 1_000, maxConnections: 64 },
+        ...{ connectTimeoutMs: 1_000, bodyTimeoutMs: 60_000, health: null },
+        ...{ maxConnections: 64, maxQueue: 1_024 },
         host: { kind: 'upstream' },
       },
     ],

@@ -27,6 +27,8 @@ export class UpstreamService {
   clientOf(process: Process): Upstream {
     return {
       name: 'api',
+      targets: [],
+      condition: () => ({ kind: 'ready' }),
       send: (request, signalAbort) => process.ask(() => this.#send(process, request, signalAbort)),
       close: async () => {},
     }

@@ -3,21 +3,45 @@ import type { UpstreamConfig } from '../../src/config/gateway-config.ts'
 import type { UpstreamTarget } from '../../src/config/upstream-config.ts'
 import type { Delivery, ReplySink, ReplyStream } from '../../src/flow/exchange.ts'
 import { createUpstream } from '../../src/upstream/forward.ts'
+import type { UpstreamObserver } from '../../src/upstream/target-set.ts'
 import type { Upstream, UpstreamOutcome, UpstreamRequest } from '../../src/upstream/upstream.ts'
 
-export function upstreamAt(url: string, settings: Partial<UpstreamConfig> = {}): Upstream {
-  return createUpstream({
+export function upstreamAt(
+  url: string,
+  settings: Partial<UpstreamConfig> = {},
+  observer?: UpstreamObserver,
+): Upstream {
+  const config: UpstreamConfig = {
     name: 'test',
     targets: [targetAt(url)],
     headers: {},
     host: { kind: 'upstream' },
     connectTimeoutMs: 2_000,
+    bodyTimeoutMs: 300_000,
     maxConnections: 4,
+    maxQueue: 1_024,
+    health: null,
     ...settings,
-  })
+  }
+  return createUpstream(config, observer)
 }
 
+/** An upstream of several servers, in their order. */
+export function upstreamOver(
+  urls: readonly string[],
+  settings: Partial<UpstreamConfig> = {},
+  observer?: UpstreamObserver,
+): Upstream {
+  const targets = urls.map(targetAt)
+  return upstreamAt('http://unused.invalid', { targets, ...settings }, observer)
+}
+
+/** @param url Of a server; or "unix:" and a path. */
 export function targetAt(url: string): UpstreamTarget {
+  if (url.startsWith('unix:')) {
+    const socketPath = url.slice('unix:'.length)
+    return { name: url, origin: 'http://localhost', basePath: '', socketPath }
+  }
   const { origin, pathname } = new URL(url)
   return { name: origin, origin, basePath: pathname.replace(/\/$/, ''), socketPath: null }
 }

@@ -1,0 +1,69 @@
+import type { UpstreamConfig } from '../config/gateway-config.ts'
+import type { HealthCheckConfig, UpstreamTarget } from '../config/upstream-config.ts'
+import { openPool, type TargetPool } from './open-pool.ts'
+import type { Fault } from './target-health.ts'
+
+/** Looks at a target the way that its configuration asks for. */
+export interface TargetCheck {
+  run(): Promise<Fault>
+  close(): Promise<void>
+}
+
+/** @param connections Those that requests use. */
+export function createTargetCheck(
+  target: UpstreamTarget,
+  config: UpstreamConfig,
+  connections: Pick<TargetPool, 'connect'>,
+): TargetCheck {
+  const { health } = config
+  return health === null
+    ? { run: () => connectOnce(target, connections), close: async () => {} }
+    : askForHealth(target, health, config)
+}
+
+/** Whether a connection can be made, TLS included. Sends no request. */
+export function connectOnce(
+  { origin }: UpstreamTarget,
+  { connect }: Pick<TargetPool, 'connect'>,
+): Promise<Fault> {
+  const { protocol, host, hostname, port } = new URL(origin)
+  const place = { protocol, host, port, hostname: hostname.replace(/^\[|\]$/g, '') }
+  return new Promise(resolve => {
+    connect(place, (error, socket) => {
+      socket?.destroy()
+      resolve(error === null ? null : faultOf(error))
+    })
+  })
+}
+
+/** A connection of its own: those of requests may all be taken, which is no fault of the target. */
+function askForHealth(
+  target: UpstreamTarget,
+  { path, timeoutMs }: HealthCheckConfig,
+  config: UpstreamConfig,
+): TargetCheck {
+  const { pool } = openPool(target, { ...config, maxConnections: 1 }, () => {})
+  const headers = { 'user-agent': 'farebox', ...config.headers }
+  return {
+    async run() {
+      const signal = AbortSignal.timeout(timeoutMs)
+      try {
+        const { statusCode, body } = await pool.request({ method: 'GET', path, headers, signal })
+        // Beyond this it is given up, with its connection: it has said enough.
+        await body.dump({ limit: HEALTH_BODY_BYTES_MAX, signal })
+        return statusCode < 400 ? null : `STATUS_${statusCode}`
+      } catch (error) {
+        return signal.aborted ? 'TIMEOUT' : faultOf(error)
+      }
+    },
+    close: () => pool.destroy(),
+  }
+}
+
+const HEALTH_BODY_BYTES_MAX = 64 * 1024
+
+/** The code of an error, which names nothing that an operator has written. */
+export function faultOf(error: unknown): string {
+  if (!(error instanceof Error)) return 'UNKNOWN'
+  return 'code' in error ? String(error.code) : error.name
+}
