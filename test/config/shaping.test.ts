@@ -161,11 +161,6 @@ routes: {/a: {price: $1, replay: {}, headers: {request: {set: {x_key: mine}}}}}`
 
   it.each([
     ['http://a', 'a b', '"a b" is not the name of a host'],
-    [
-      'https://127.0.0.1',
-      'client',
-      'needs a name in the url: TLS has nothing else to hold the certificate against',
-    ],
   ])('is for %s the host %s', (url, host, message) => {
     const text = HEAD.replace(/upstreams.*/, `upstreams: {api: {url: "${url}", host: "${host}"}}`)
     expect(problemsOf(`${text}routes: {/a: free}`)).toMatchObject([
