@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { type FSWatcher, realpathSync, watch } from 'node:fs'
+import { type FSWatcher, realpathSync, statSync, watch } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { PEM_BYTES_MAX } from './certificate-files.ts'
 import { CONFIG_BYTES_MAX } from './load.ts'
@@ -86,10 +86,21 @@ function createStateReader(path: string, env: VariableSources['env']): () => Sta
     text = config.text
     const hash = createHash('sha256').update(text)
     for (const file of named) {
-      const read = readTextFile(file, PEM_BYTES_MAX)
-      hash.update(`\0${file}\0${read.kind === 'text' ? read.text : ''}`)
+      hash.update(`\0${file}\0${contentOf(file)}`)
     }
     return { hash: hash.digest('hex'), directories: directoriesOf([path, ...named]) }
+  }
+}
+
+/** The text of a small file; of any other, what another content would change. */
+function contentOf(file: string): string {
+  const read = readTextFile(file, PEM_BYTES_MAX)
+  if (read.kind === 'text') return read.text
+  try {
+    const { size, mtimeMs, ino } = statSync(file)
+    return `${size} ${mtimeMs} ${ino}`
+  } catch {
+    return ''
   }
 }
 

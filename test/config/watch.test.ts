@@ -121,6 +121,16 @@ describe('a change is seen', () => {
     writeFileSync(second, '2')
     await seen(3)
   })
+
+  it('in a file that a route answers with, which need not be text', async () => {
+    const here = newDirectory()
+    const [file, answer] = [join(here, 'gateway.yaml'), join(here, 'report.pdf')]
+    writeFileSync(answer, Buffer.from([0xff, 0xfe]))
+    writeFileSync(file, 'routes: {/a: {price: $1, respond: {file: report.pdf}}}')
+    const { seen } = watchChanges(file)
+    writeFileSync(answer, Buffer.from([0xff, 0xfe, 0xfd]))
+    await seen(1)
+  })
 })
 
 describe('without events, as on a network mount', () => {

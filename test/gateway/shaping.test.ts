@@ -152,6 +152,14 @@ describe('an answer of the file', () => {
     expect(asked.length).toBe(before)
   })
 
+  test('does not mind a body that nobody reads', async () => {
+    const answer = await fetch(`${gateway.url}/robots.txt`, { method: 'POST', body: REPORT })
+    expect(await answer.text()).toBe('User-agent: *\n')
+    const large = Buffer.alloc(1024 * 1024)
+    const again = await fetch(`${gateway.url}/robots.txt`, { method: 'PUT', body: large })
+    expect([again.status, await again.text()]).toEqual([200, 'User-agent: *\n'])
+  })
+
   test('is sold as any other: nothing of it without payment, and once', async () => {
     const url = `${gateway.url}/report`
     const unpaid = await fetch(url)

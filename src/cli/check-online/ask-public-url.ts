@@ -49,7 +49,7 @@ function requestsOf({ config, requestPath }: Inquiry): readonly PricedRequest[] 
 
 function nothingToAsk({ requestPath }: Inquiry): Finding {
   if (requestPath === null) {
-    const message = 'what buyers see: every priced route has parameters'
+    const message = 'what buyers see: every priced route has parameters, or is in shadow mode'
     return at.notChecked(message, 'Name a path that one of them takes with --path.')
   }
   const cure = 'Name a path that a priced route takes.'

@@ -17,11 +17,16 @@ export interface PricedRequest {
 export function plainRequests({ routes }: GatewayConfig): PricedRequest[] {
   return routes.flatMap(route => {
     const parsed = parseRouteKey(route.key)
-    if (route.price.kind === 'free' || parsed.kind === 'invalid') return []
+    if (!isAskedFor(route) || parsed.kind === 'invalid') return []
     if (parsed.segments.some(({ kind }) => kind !== 'literal')) return []
     const { path } = parsed
     return [{ route, method: route.method ?? 'GET', target: path, path }]
   })
+}
+
+/** In shadow mode nobody is asked to pay. */
+function isAskedFor({ price, mode }: RouteConfig): boolean {
+  return price.kind === 'paid' && mode === 'enforce'
 }
 
 /** The priced route that a path leads to, whatever its method; null when there is none. */
@@ -39,7 +44,7 @@ export function requestFor({ routes }: GatewayConfig, text: string): PricedReque
   const named = routes.flatMap(({ method }) => (method === null ? [] : [method]))
   for (const method of new Set(['GET', ...named])) {
     const match = table.match(method, path)
-    if (match.kind === 'route' && match.value.price.kind === 'paid') {
+    if (match.kind === 'route' && isAskedFor(match.value)) {
       return { route: match.value, method, target, path }
     }
   }

@@ -145,7 +145,9 @@ describe('the 402 of a gateway of ours', () => {
       code: 0,
       seen: [{ level: 'not-checked', message: expect.stringContaining('(ECONNREFUSED)') }],
     })
-    const routes = '  GET /v1/weather/{city}: $0.001'
+    // One has parameters, and nobody is asked to pay for the other.
+    const routes = `  GET /v1/weather/{city}: $0.001
+  POST /v1/report: {price: $0.25, mode: shadow}`
     expect((await look({ publicUrl: gateway.url, routes })).seen).toMatchObject([
       { level: 'not-checked', cure: expect.stringContaining('--path') },
     ])
