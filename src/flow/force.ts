@@ -36,6 +36,11 @@ const FIRST_ROUND_MS_MAX = 1_000
 export async function openForce(first: GatewayConfig, parts: ForceParts): Promise<Force> {
   let ready = false
   let newsMissed = false
+  /**
+   * How many of those that have not retired use each. They need not retire in order: a slow request
+   * may outlive a later one's, and verify its payment after it.
+   */
+  const payers = new Map<Payments, number>()
 
   const build = async (config: GatewayConfig, former: InForce | null): Promise<InForce> => {
     const payments = await paymentsFor(config, former)
@@ -48,6 +53,7 @@ export async function openForce(first: GatewayConfig, parts: ForceParts): Promis
       previous: former?.snapshot ?? null,
       now: parts.clock(),
     })
+    payers.set(payments, (payers.get(payments) ?? 0) + 1)
     return { config, snapshot, payments, upstreams }
   }
 
@@ -63,6 +69,14 @@ export async function openForce(first: GatewayConfig, parts: ForceParts): Promis
     return payments
   }
 
+  const retire = async ({ upstreams, payments }: InForce): Promise<void> => {
+    const others = (payers.get(payments) ?? 1) - 1
+    if (others > 0) payers.set(payments, others)
+    else payers.delete(payments)
+    await upstreams.release()
+    if (others === 0) await payments.close()
+  }
+
   const generations = createGenerations(await build(first, null))
 
   // One at a time: a reload and a facilitator's news must not overwrite each other.
@@ -71,7 +85,7 @@ export async function openForce(first: GatewayConfig, parts: ForceParts): Promis
     const applied = last.then(async () => {
       const former = generations.current
       const next = await build(config ?? former.config, former)
-      generations.replace(next, () => void retire(former, next))
+      generations.replace(next, () => void retire(former))
     })
     last = applied.catch(() => {})
     return applied
@@ -101,11 +115,6 @@ function whoSettles({ facilitators, networks }: GatewayConfig): string {
   return JSON.stringify([facilitators, known], (_, value) =>
     typeof value === 'bigint' ? String(value) : value,
   )
-}
-
-async function retire(former: InForce, next: InForce): Promise<void> {
-  await former.upstreams.release()
-  if (former.payments !== next.payments) await former.payments.close()
 }
 
 function afterMs(milliseconds: number): Promise<void> {

@@ -43,6 +43,8 @@ export interface ChildGatewayOptions {
   readonly clockAheadMs?: number | undefined
   /** SIGKILL, also while it starts. */
   readonly killSignal?: AbortSignal | undefined
+  /** A module that is loaded before the gateway. */
+  readonly preload?: string | undefined
   /** A directory in which one that ends by itself leaves compiled code for others to start with. */
   readonly compileCache?: string | undefined
 }
@@ -60,6 +62,7 @@ export async function startChildGateway(
     ...(options.fileBytesMax === undefined ? [] : [PRLIMIT, `--fsize=${options.fileBytesMax}:`]),
     ...(options.through ?? []),
     ...[process.execPath, ...clockAhead(options.clockAheadMs ?? 0)],
+    ...(options.preload === undefined ? [] : ['--import', options.preload]),
     ...[MAIN, options.verb ?? 'start', '-c', configFile],
   ]
   const { compileCache } = options

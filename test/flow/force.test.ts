@@ -1,0 +1,49 @@
+import { expect, test } from 'vitest'
+import { unixMs } from '../../src/core/time.ts'
+import { openForce } from '../../src/flow/force.ts'
+import { accepted, HEAD } from '../config/support.ts'
+
+const config = (timeout: string, price: string) =>
+  accepted(
+    `${HEAD.replace(/facilitators:.*\n/, '')}
+facilitators: [{url: "https://facilitator.example", timeout: ${timeout}}]
+routes: {/a: ${price}}`,
+  )
+
+test('facilitators stay open until every generation that uses them has retired, in any order', async () => {
+  const closed: string[] = []
+  const force = await openForce(config('1s', '$0.001'), {
+    clock: () => unixMs(0),
+    upstreams: {
+      use: configs => ({
+        byName: new Map(configs.map(({ name }) => [name, upstreamCalled(name)])),
+        release: async () => {},
+      }),
+    },
+    openPayments: ({ facilitators: [first] }) => ({
+      engine: () => ({ bind: () => null }) as never, // nothing is paid here
+      facilitators: [],
+      silent: () => [],
+      firstRound: Promise.resolve(),
+      close: async () => void closed.push(String(first?.settleTimeoutMs)),
+    }),
+  })
+  const slow = force.enter()
+  // The price alone: the facilitators are shared with the slow request's generation.
+  await force.apply(config('1s', '$0.002'))
+  // Nobody runs under the second generation, which retires at once, before the first.
+  await force.apply(config('2s', '$0.002'))
+  expect(closed).toEqual([])
+  slow.leave()
+  await expect.poll(() => closed).toEqual(['1000'])
+  await force.close()
+  expect(closed).toEqual(['1000', '2000'])
+})
+
+function upstreamCalled(name: string) {
+  return {
+    name,
+    send: async () => ({ kind: 'aborted' }) as const,
+    close: async () => {},
+  }
+}
