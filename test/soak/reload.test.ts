@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { lookInside } from '../support/look-inside.ts'
+import { countInside } from '../support/look-inside.ts'
 import { readRows } from '../support/payments.ts'
 import { figuresOf } from '../support/process-figures.ts'
 import { type LoadPlan, startLoad } from './load.ts'
@@ -27,7 +27,7 @@ test('reloads under load drop nothing, mix nothing and leave nothing behind', as
   for (let turn = 0; turn < 2; turn++) await shop.turn()
   await warm.stop()
   await expect.poll(() => apis.blue.connections, SOON).toBe(0)
-  const before = await lookInside(gateway)
+  const before = await countInside(gateway)
 
   const load = startLoad(counter, PLAN)
   const beganAt = performance.now()
@@ -43,7 +43,7 @@ test('reloads under load drop nothing, mix nothing and leave nothing behind', as
   for (const kind of Object.keys(PLAN.lanes)) expect(report.byKind[kind]).toBeGreaterThan(0)
   // Red is in force again: the pools of blue have closed with their last requests.
   await expect.poll(() => apis.blue.connections, SOON).toBe(0)
-  const after = await lookInside(gateway)
+  const after = await countInside(gateway)
   expect(after.pools).toBe(before.pools)
   expect(after.resources['Timeout'] ?? 0).toBeLessThanOrEqual(
     (before.resources['Timeout'] ?? 0) + 4,

@@ -1,3 +1,4 @@
+import { DatabaseSync } from 'node:sqlite'
 import { buyer } from '../support/accounts.ts'
 import { type ChildGateway, startChildGateway } from '../support/child-gateway.ts'
 import { startWorld, type World } from '../support/gateway.ts'
@@ -53,6 +54,23 @@ export async function openFacesShop(server = ''): Promise<FacesShop> {
       await Promise.all([world.close(), red.close(), blue.close()])
     },
   }
+}
+
+/** What the ledger says once its gateway has ended: what was paid in all, and rows by state. */
+export function booksOf(storeFile: string): {
+  readonly settled: bigint
+  readonly states: Readonly<Record<string, number>>
+} {
+  const database = new DatabaseSync(storeFile, { readOnly: true })
+  const rows = database.prepare('SELECT state, amount FROM claims').all()
+  database.close()
+  const states: Record<string, number> = {}
+  let settled = 0n
+  for (const { state, amount } of rows) {
+    states[String(state)] = (states[String(state)] ?? 0) + 1
+    if (state === 'settled' || state === 'delivered') settled += BigInt(String(amount))
+  }
+  return { settled, states }
 }
 
 async function untilInForce(url: string, face: Face): Promise<void> {

@@ -12,24 +12,30 @@ const insideSchema = z.object({
   external: z.number(),
   /** What keeps the process busy, by kind, as `process.getActiveResourcesInfo` names it. */
   resources: z.record(z.string(), z.number()),
-  /** undici's, of upstreams and facilitators: a pool for each, a client for each connection. */
-  pools: z.number(),
-  connections: z.number(),
 })
 
-export type Inside = z.output<typeof insideSchema>
+/** undici's, of upstreams and facilitators: a pool for each, a client for each connection. */
+const objectsSchema = insideSchema.extend({ pools: z.number(), connections: z.number() })
 
 const ANSWER_MS_MAX = 20_000
 
 /** What lives in the gateway's process now. It collects its garbage for that. */
-export async function lookInside(gateway: ChildGateway): Promise<Inside> {
-  const { logs, pid } = gateway
+export async function lookInside(gateway: ChildGateway): Promise<z.output<typeof insideSchema>> {
+  return insideSchema.parse(await ask(gateway, 'SIGUSR2'))
+}
+
+/** The same, with objects counted, for which the gateway stands still a while. */
+export async function countInside(gateway: ChildGateway): Promise<z.output<typeof objectsSchema>> {
+  return objectsSchema.parse(await ask(gateway, 'SIGWINCH'))
+}
+
+async function ask({ logs, pid }: ChildGateway, signal: NodeJS.Signals): Promise<unknown> {
   const before = logs.length
-  process.kill(pid, 'SIGUSR2')
+  process.kill(pid, signal)
   const until = performance.now() + ANSWER_MS_MAX
   while (performance.now() < until) {
     const line = logs.slice(before).find(({ msg }) => msg === 'probe')
-    if (line !== undefined) return insideSchema.parse(line)
+    if (line !== undefined) return line
     await sleep(20)
   }
   throw new Error('The gateway does not tell what is inside.')
