@@ -66,7 +66,7 @@ function judgeUnverified(token: string, { issuer }: JwtConfig): CredentialFlaw |
 
 function hasClaims(payload: JWTPayload, { claims }: JwtConfig): boolean {
   return [...claims].every(([name, wanted]) => {
-    const value = Object.hasOwn(payload, name) ? payload[name] : undefined
+    const value = payload[name]
     // A scope is a list in one text (RFC 8693, section 4.2).
     const values = name === 'scope' && typeof value === 'string' ? value.split(' ') : [value].flat()
     return values.some(one => isScalar(one) && String(one) === wanted)
