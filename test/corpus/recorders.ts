@@ -17,10 +17,14 @@ export interface Recorder {
   readonly url: string
   /** Whole requests, oldest first. */
   readonly seen: Seen[]
+  /** It tells only of the first of several headers of one name, and of none that is empty. */
+  readonly tellsFirstOnly: boolean
   /** Heads so far, whether or not the rest came. */
   begun(): number
   /** How often it got bytes that it could not read as a request. */
   refused(): number
+  /** Resolves when `seen` has all that it was done with. */
+  catchUp(): Promise<void>
   close(): Promise<void>
 }
 
@@ -71,8 +75,10 @@ export async function startRecorder(framework: Framework): Promise<Recorder> {
   return {
     url: `http://127.0.0.1:${port}`,
     seen,
+    tellsFirstOnly: false,
     begun: () => begun,
     refused: () => refused,
+    catchUp: () => Promise.resolve(),
     async close() {
       const closed = once(server, 'close')
       server.close()
