@@ -7,4 +7,4 @@ const { values } = parseArgs({
 })
 const seed = Number(values.seed ?? Date.now() % 0x7fff_ffff)
 console.log(`seed ${seed}`)
-console.log(JSON.stringify(await fuzzEdge(Number(values.seconds), seed)))
+console.log(JSON.stringify(await fuzzEdge({ seconds: Number(values.seconds), seed })))

@@ -137,6 +137,7 @@ http {
       proxy_pass http://unix:${folder}/inner.sock:/;
       proxy_pass_request_body off;
       proxy_pass_request_headers off;
+      proxy_ignore_client_abort on;
     }
   }
 }
@@ -206,7 +207,7 @@ async function readRest(file: FileHandle): Promise<string> {
   for (;;) {
     const { bytesRead } = await file.read(buffer, 0, buffer.length, null)
     if (bytesRead === 0) return text
-    text += buffer.latin1Slice(0, bytesRead)
+    text += buffer.toString('latin1', 0, bytesRead)
   }
 }
 

@@ -4,13 +4,25 @@ import { connect, createServer, type Socket } from 'node:net'
 import fc from 'fast-check'
 import { readRequestTarget } from '../../../src/routing/request-target.ts'
 import { startRecorder } from '../../corpus/recorders.ts'
-import { openShop, type Shop } from '../../corpus/shop.ts'
+import { openShop } from '../../corpus/shop.ts'
 import { connectRaw } from '../../support/raw-client.ts'
 import { mutatedBytes } from './mutations.ts'
+import { openNginxParser } from './nginx-parser.ts'
 import { nodeParser, type Parser, plainParser, type Reading, undiciParser } from './parsers.ts'
+
+export interface FuzzOptions {
+  readonly seconds: number
+  readonly seed: number
+  /** What stands in front of the upstream; "nothing" hands on all bytes, to see that it is found. */
+  readonly gateway?: 'farebox' | 'nothing'
+  /** One more parser, which is wrong, to see that it is found. */
+  readonly planted?: Parser
+}
 
 export interface FuzzReport {
   readonly runs: number
+  /** Who read what reached the upstream, beside node:http. */
+  readonly parsers: readonly string[]
   /** Requests that reached the upstream whole. */
   readonly reached: number
   /** Requests that farebox says it sent on, whatever became of them. */
@@ -22,11 +34,21 @@ export interface FuzzReport {
  * parsers that differ. Throws, with the bytes, when one of them sees another request than the rest,
  * or one that the client's bytes do not have.
  */
-export async function fuzzEdge(seconds: number, seed: number): Promise<FuzzReport> {
+export async function fuzzEdge({
+  seconds,
+  seed,
+  gateway = 'farebox',
+  planted,
+}: FuzzOptions): Promise<FuzzReport> {
   const recorder = await startRecorder('node:http')
   const tap = await startTap(recorder.url)
   const shop = await openShop(tap.url)
-  const checks = { tap, shop, strict: nodeParser(false), others: otherParsers() }
+  const nginx = await openNginxParser()
+  const others = otherParsers()
+  if (nginx !== null) others.set('nginx', nginx.parse)
+  if (planted !== undefined) others.set('planted', planted)
+  const url = gateway === 'farebox' ? shop.gateway.url : tap.url
+  const checks = { tap, url, strict: nodeParser(false), others }
   let runs = 0
   const run = async (bytes: string): Promise<void> => {
     runs++
@@ -39,17 +61,19 @@ export async function fuzzEdge(seconds: number, seed: number): Promise<FuzzRepor
       interruptAfterTimeLimit: seconds * 1_000,
       endOnFailure: true,
     })
-    return { runs, reached: recorder.seen.length, forwarded: shop.forwarded() }
+    const parsers = [...others.keys()]
+    return { runs, parsers, reached: recorder.seen.length, forwarded: shop.forwarded() }
   } finally {
     await shop[Symbol.asyncDispose]()
     await tap.close()
     await recorder.close()
+    await nginx?.close()
   }
 }
 
 interface Checks {
   readonly tap: Tap
-  readonly shop: Shop
+  readonly url: string
   readonly strict: Parser
   readonly others: ReadonlyMap<string, Parser>
 }
@@ -62,9 +86,9 @@ function otherParsers(): Map<string, Parser> {
   ])
 }
 
-async function compare(bytes: string, { tap, shop, strict, others }: Checks): Promise<void> {
+async function compare(bytes: string, { tap, url, strict, others }: Checks): Promise<void> {
   const sent = await strict(Buffer.from(bytes, 'latin1'))
-  await exchange(bytes, shop.gateway.url, sent.requests.length + (sent.broke ? 1 : 0))
+  await exchange(bytes, url, sent.requests.length + (sent.broke ? 1 : 0))
   const left = sent.requests.map(canonical)
   for (const wire of tap.take()) {
     const reading = await strict(wire.bytes)

@@ -14,8 +14,13 @@ export interface Reading {
 
 export type Parser = (bytes: Buffer) => Promise<Reading>
 
+/** @param body One character a byte. */
+export function describeRequest(method: string, target: string, body: string): string {
+  return JSON.stringify([method, target, body])
+}
+
 const describe = (method: string, target: string, body: Buffer): string =>
-  JSON.stringify([method, target, body.toString('latin1')])
+  describeRequest(method, target, body.toString('latin1'))
 
 /** node:http's own server, as it comes, or as lenient as it can be. */
 export function nodeParser(insecureHTTPParser: boolean): Parser {
