@@ -159,14 +159,15 @@ routes: {/a: {price: $1, replay: {}, headers: {request: {set: {x_key: mine}}}}}`
     ])
   })
 
-  it.each([
-    ['http://a', 'a b', '"a b" is not the name of a host'],
-  ])('is for %s the host %s', (url, host, message) => {
-    const text = HEAD.replace(/upstreams.*/, `upstreams: {api: {url: "${url}", host: "${host}"}}`)
-    expect(problemsOf(`${text}routes: {/a: free}`)).toMatchObject([
-      { item: 'upstreams.api.host', message },
-    ])
-  })
+  it.each([['http://a', 'a b', '"a b" is not the name of a host']])(
+    'is for %s the host %s',
+    (url, host, message) => {
+      const text = HEAD.replace(/upstreams.*/, `upstreams: {api: {url: "${url}", host: "${host}"}}`)
+      expect(problemsOf(`${text}routes: {/a: free}`)).toMatchObject([
+        { item: 'upstreams.api.host', message },
+      ])
+    },
+  )
 })
 
 describe('shadow mode', () => {

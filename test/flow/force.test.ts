@@ -44,6 +44,8 @@ test('facilitators stay open until every generation that uses them has retired, 
 function upstreamCalled(name: string) {
   return {
     name,
+    targets: [],
+    condition: () => ({ kind: 'ready' as const }),
     send: async () => ({ kind: 'aborted' }) as const,
     close: async () => {},
   }
