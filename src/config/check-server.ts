@@ -17,6 +17,7 @@ export function checkServer(settings: Settings, context: CheckContext): ServerCo
   return {
     listen,
     tls: checkTls(settings, context),
+    http2: settings.server.http2 === 'on',
     publicUrl,
     hosts: hosts === undefined ? hostOf(publicUrl) : checkHosts(hosts, context),
     trustedProxies: trustedProxies.flatMap((range, index) =>

@@ -45,6 +45,8 @@ export interface ServerConfig {
   readonly listen: ListenAddress
   /** Null: callers are served over plain HTTP. */
   readonly tls: TlsConfig | null
+  /** Whether callers may choose HTTP/2, which takes TLS. */
+  readonly http2: boolean
   /**
    * Origin without a trailing slash, like "https://api.example.com"; null: built from the request.
    */

@@ -23,3 +23,7 @@ export const tls = z
     description:
       'Files to serve HTTPS with, relative to this file. They are read again when they change.',
   })
+
+export const http2 = z.enum(['on', 'off']).prefault('on').meta({
+  description: 'Whether callers may choose HTTP/2. They can only where there is tls.',
+})

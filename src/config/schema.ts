@@ -4,7 +4,7 @@ import { limitsSetting, rateLimitSetting } from './schema-limits.ts'
 import { networks } from './schema-networks.ts'
 import { accepts, paymentIdentifier, route } from './schema-routes.ts'
 import { chargeMode, corsSetting, defaultRewrite, headerRules } from './schema-shaping.ts'
-import { tls } from './schema-tls.ts'
+import { http2, tls } from './schema-tls.ts'
 import { facilitator, upstream } from './schema-upstreams.ts'
 import { duration, listenAddress, name, size, text, wholeNumber } from './schema-values.ts'
 
@@ -31,6 +31,7 @@ const server = z.strictObject({
     description: 'Where callers connect: host:port, [::1]:8402, or a port for every interface.',
   }),
   tls: tls.optional(),
+  http2,
   publicUrl: text(2048)
     .optional()
     .meta({

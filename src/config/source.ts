@@ -72,6 +72,7 @@ export function openConfigSource(options: ConfigSourceOptions): ConfigSource {
 function needsRestart(before: GatewayConfig, after: GatewayConfig): string[] {
   const fixed = (config: GatewayConfig): Record<string, unknown> => ({
     'server.listen': config.server.listen,
+    'server.http2': config.server.http2,
     'server.tls (there or not)': config.server.tls !== null,
     'server.tls.clientCa (there or not)': (config.server.tls?.clientCa ?? null) !== null,
     'server.limits.headerBytes': config.server.limits.headerBytes,

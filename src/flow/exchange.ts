@@ -78,6 +78,8 @@ export interface Reply {
 
 /** A body that arrives as the upstream sends it. Nothing flows until `pipeTo` is called. */
 export interface ReplyStream {
+  /** True: it is known that nothing comes after the head, neither bytes nor trailers. */
+  readonly isEmpty?: boolean
   /**
    * Streams to the client with back-pressure. Resolves when the last byte is handed over, or not.
    */

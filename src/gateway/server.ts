@@ -4,17 +4,18 @@ import { handleRequest } from '../flow/handle-request.ts'
 import type { House } from '../flow/house.ts'
 import { createHostList } from '../http/allowed-hosts.ts'
 import { createClientAddressReader } from '../http/client-address.ts'
-import type { ExchangeSettings } from '../http/exchange.ts'
+import type { ExchangeSettings } from '../http/heard-request.ts'
 import { type HttpServer, startHttpServer } from '../http/server.ts'
 
 /** The listener that callers talk to. Each request is read as the configuration in force says. */
 export function startServer(force: Force, house: House): Promise<HttpServer> {
-  const { listen, limits, tls } = force.current.config.server
+  const { listen, limits, tls, http2 } = force.current.config.server
   let settings = toSettings(force.current.config)
   return startHttpServer({
     listen,
     limits,
     tls,
+    http2,
     settings() {
       const { config } = force.current
       if (settings.config !== config) settings = toSettings(config)

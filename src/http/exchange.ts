@@ -1,21 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
-import type { Delivery, Exchange, ReadBody, Reply, RequestFlaw } from '../flow/exchange.ts'
+import type { Delivery, Exchange, ReadBody, Reply } from '../flow/exchange.ts'
 import { certificateNames } from './certificate-names.ts'
-import type { ClientAddressReader } from './client-address.ts'
-import { BAD_HOST, OTHER_HOST, readHead } from './framing.ts'
+import { readHead } from './framing.ts'
+import { type ExchangeSettings, HeardRequest } from './heard-request.ts'
 import { ResponseSink, replyHeaders } from './reply.ts'
 import { limitBody, readBounded } from './request-body.ts'
-
-/** What the configuration in force says about reading and answering requests. */
-export interface ExchangeSettings {
-  readonly publicUrl: string | null
-  readonly bodyBytesMax: number
-  /** Whether a request for this authority is meant for us. */
-  readonly allowsHost: (host: string) => boolean
-  readonly clientAddress: ClientAddressReader
-}
 
 /** How the server stands when a request arrives. */
 export interface Arrival {
@@ -33,21 +24,8 @@ export interface Arrival {
 /** A short unread body is read away, so that the connection can carry the paid retry. */
 const READ_AWAY_BYTES_MAX = 64 * 1024
 
-let exchangesBegun = 0
-const PROCESS_PREFIX = Math.floor(Math.random() * 0xffff_ffff).toString(36)
-
-/** One request over node:http. */
-export class NodeExchange implements Exchange {
-  readonly requestId = `${PROCESS_PREFIX}-${(++exchangesBegun).toString(36)}`
-  readonly method: string
-  readonly rawTarget: string
-  readonly rawHeaders: readonly string[]
-  readonly host: string | null
-  readonly origin: string
-  readonly clientAddress: string
-  readonly forwardedFor: string
-  readonly bodyLength: number | null
-  readonly flaw: RequestFlaw | null
+/** One request over HTTP/1.1. */
+export class NodeExchange extends HeardRequest implements Exchange {
   /** What follows on the connection must not be read as a request. */
   readonly isLast: boolean
 
@@ -60,36 +38,17 @@ export class NodeExchange implements Exchange {
   #body: Readable | null | undefined
 
   constructor(request: IncomingMessage, response: ServerResponse, arrival: Arrival) {
-    const { settings } = arrival
+    const { settings, scheme } = arrival
+    const { method = '', url: target = '', rawHeaders, socket } = request
+    const { host, bodyLength, isLast, flaw } = readHead(request)
+    const heard = { method, target, rawHeaders, host, bodyLength, flaw }
+    super(heard, { settings, scheme, peer: socket.remoteAddress ?? '' })
     this.#request = request
     this.#response = response
-    this.#socket = request.socket
+    this.#socket = socket
     this.#arrival = arrival
     this.#awaitsContinue = arrival.awaitsContinue
-    this.method = request.method ?? ''
-    this.rawTarget = request.url ?? ''
-    this.rawHeaders = request.rawHeaders
-    const client = settings.clientAddress(this.#socket.remoteAddress ?? '', this.rawHeaders)
-    this.clientAddress = client.address
-    this.forwardedFor = client.forwardedFor
-    const head = readHead(request)
-    this.host = head.flaw === null ? (client.host ?? head.host) : null
-    this.origin = settings.publicUrl ?? `${client.proto ?? arrival.scheme}://${this.host ?? ''}`
-    this.bodyLength = head.bodyLength
-    this.flaw = head.flaw ?? judgeHost(this.host, settings)
-    this.isLast = head.isLast || this.flaw !== null
-  }
-
-  readonly headerValues = (name: string): readonly string[] => {
-    const { rawHeaders } = this
-    let values: string[] | null = null
-    for (let index = 0; index < rawHeaders.length; index += 2) {
-      const sent = rawHeaders[index] ?? ''
-      if (sent.length !== name.length || (sent !== name && sent.toLowerCase() !== name)) continue
-      values ??= []
-      values.push(rawHeaders[index + 1] ?? '')
-    }
-    return values ?? NO_VALUES
+    this.isLast = isLast || this.flaw !== null
   }
 
   get certificateNames(): readonly string[] {
@@ -177,11 +136,4 @@ export class NodeExchange implements Exchange {
     if (this.#body !== undefined || this.#awaitsContinue) return true
     return this.bodyLength === null || this.bodyLength > READ_AWAY_BYTES_MAX
   }
-}
-
-const NO_VALUES: readonly string[] = []
-
-function judgeHost(host: string | null, { allowsHost }: ExchangeSettings): RequestFlaw | null {
-  if (host === null) return BAD_HOST
-  return allowsHost(host) ? null : OTHER_HOST
 }

@@ -19,13 +19,14 @@ export interface RequestHead {
 export const HEADERS_MAX = 100
 
 /** An authority without user information (RFC 9110 section 7.2): name or address, and port. */
-const AUTHORITY = /^(?:[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252})|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?$/
+export const AUTHORITY =
+  /^(?:[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252})|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?$/
 
 /** No leading zero, which some read as octal, and less than 2^53, which all can count. */
-const LENGTH = /^(?:0|[1-9]\d{0,14})$/
+export const LENGTH = /^(?:0|[1-9]\d{0,14})$/
 
 /** What stands here without a length has no body, to most servers. */
-const NO_CHUNKS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'DELETE', 'OPTIONS', 'TRACE'])
+export const NO_CHUNKS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'DELETE', 'OPTIONS', 'TRACE'])
 
 /** A next hop that obeyed would lose what the request means, or who pays for it. */
 const NOT_FOR_ONE_HOP: ReadonlySet<string> = new Set([
@@ -47,13 +48,16 @@ const FIELDS: readonly (string | undefined)[] = ((): (string | undefined)[] => {
 
 const NO_TOKENS: readonly string[] = []
 
-const flaw = (detail: string): RequestFlaw => ({ code: 'malformed_request', detail })
-const BAD_LENGTH = flaw('content-length')
+export const flaw = (detail: string): RequestFlaw => ({ code: 'malformed_request', detail })
+export const BAD_LENGTH = flaw('content-length')
 const BAD_CODING = flaw('transfer-encoding')
 const BAD_CONNECTION = flaw('connection')
 const BAD_VERSION = flaw('http-version')
-const TOO_MANY: RequestFlaw = { code: 'too_many_headers', detail: `more than ${HEADERS_MAX}` }
-const BAD_EXPECTATION: RequestFlaw = { code: 'expectation_failed', detail: 'expect' }
+export const TOO_MANY: RequestFlaw = {
+  code: 'too_many_headers',
+  detail: `more than ${HEADERS_MAX}`,
+}
+export const BAD_EXPECTATION: RequestFlaw = { code: 'expectation_failed', detail: 'expect' }
 export const BAD_HOST: RequestFlaw = { code: 'bad_request_target', detail: 'bad-host' }
 export const OTHER_HOST: RequestFlaw = { code: 'misdirected_request', detail: 'host' }
 

@@ -58,7 +58,7 @@ export class ResponseSink implements ReplySink {
 
   end(trailers: readonly string[]): void {
     this.#hasBegun = true
-    if (trailers.length > 0) addTrailers(this.#response, trailers)
+    if (trailers.length > 0) this.#response.addTrailers(lawfulTrailers(trailers))
     this.#response.end()
   }
 
@@ -89,11 +89,12 @@ const NOT_IN_TRAILERS: ReadonlySet<string> = new Set([
   ...['cache-control', 'vary', 'set-cookie', 'location', 'www-authenticate'],
 ])
 
-function addTrailers(response: ServerResponse, flat: readonly string[]): void {
+/** Those of the trailers that may stand there, as pairs. */
+export function lawfulTrailers(flat: readonly string[]): [string, string][] {
   const pairs: [string, string][] = []
   for (let index = 0; index < flat.length; index += 2) {
     const name = flat[index] ?? ''
     if (!NOT_IN_TRAILERS.has(name.toLowerCase())) pairs.push([name, flat[index + 1] ?? ''])
   }
-  response.addTrailers(pairs)
+  return pairs
 }

@@ -11,7 +11,13 @@ import type { TlsConfig } from '../config/tls-config.ts'
 import { problemReply } from '../flow/answers.ts'
 import type { Exchange } from '../flow/exchange.ts'
 import { createConnections } from './connections.ts'
-import { type ExchangeSettings, NodeExchange } from './exchange.ts'
+import { NodeExchange } from './exchange.ts'
+import type { ExchangeSettings } from './heard-request.ts'
+import {
+  createHttp2Connections,
+  type Http2Connections,
+  type Http2ServerOptions,
+} from './http2-server.ts'
 import { createTlsListener, type TlsListener } from './tls.ts'
 
 export interface HttpServer {
@@ -29,6 +35,8 @@ export interface HttpServerOptions {
   readonly limits: ServerLimits
   /** Default: plain HTTP. */
   readonly tls?: TlsConfig | null
+  /** Whether callers may choose HTTP/2, which takes TLS. */
+  readonly http2?: boolean
   /** Asked for each request, because a reload may change them. */
   readonly settings: () => ExchangeSettings
   /** Never rejects. */
@@ -59,6 +67,17 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   const isDraining = (): boolean => draining
   const connections = createConnections()
 
+  const answer = async (exchange: Exchange): Promise<void> => {
+    inFlight++
+    try {
+      if (draining) await exchange.respond(problemReply('shutting_down'))
+      else await options.handle(exchange)
+    } finally {
+      inFlight--
+      if (inFlight === 0) whenIdle?.()
+    }
+  }
+
   const serve = async (
     request: IncomingMessage,
     response: ServerResponse,
@@ -66,19 +85,11 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   ): Promise<void> => {
     const line = connections.begin(request, response)
     if (line === null) return
-    inFlight++
-    try {
-      const settings = options.settings()
-      const arrival = { settings, awaitsContinue, isDraining, scheme, stallMsMax } as const
-      const exchange = new NodeExchange(request, response, arrival)
-      if (exchange.isLast) line.takeNoMore()
-      if (draining) await exchange.respond(problemReply('shutting_down'))
-      else await options.handle(exchange)
-    } finally {
-      inFlight--
-      line.end()
-      if (inFlight === 0) whenIdle?.()
-    }
+    const settings = options.settings()
+    const arrival = { settings, awaitsContinue, isDraining, scheme, stallMsMax } as const
+    const exchange = new NodeExchange(request, response, arrival)
+    if (exchange.isLast) line.takeNoMore()
+    await answer(exchange).finally(line.end)
   }
 
   /** Resolves when nothing runs, or after `timeoutMs`. */
@@ -93,7 +104,8 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     })
   }
 
-  const { server, tls } = createNodeServer(options)
+  const http2 = options.http2 === true ? openHttp2(options, { stallMsMax, handle: answer }) : null
+  const { server, tls } = createNodeServer(options, http2)
   server.on('request', (request, response) => void serve(request, response, false))
   server.on('checkContinue', (request, response) => void serve(request, response, true))
   // An expectation that we do not know may be ignored (RFC 9110 section 10.1.1).
@@ -111,8 +123,10 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
       draining = true
       const closed = new Promise<void>(resolve => void server.close(() => resolve()))
       server.closeIdleConnections()
+      http2?.drain()
       await idle(timeoutMs)
       server.closeAllConnections()
+      http2?.destroyConnections()
       tls?.destroyConnections()
       await closed
       await idle(RECORD_MS_MAX)
@@ -120,7 +134,24 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   }
 }
 
-function createNodeServer({ limits, tls = null }: Pick<HttpServerOptions, 'limits' | 'tls'>): {
+function openHttp2(
+  { limits, settings }: HttpServerOptions,
+  rest: Pick<Http2ServerOptions, 'stallMsMax' | 'handle'>,
+): Http2Connections {
+  return createHttp2Connections({
+    ...rest,
+    settings,
+    headerBytesMax: limits.headerBytes,
+    requestMsMax: limits.requestTimeoutMs,
+    firstRequestMsMax: Math.min(HEADERS_MS_MAX, limits.requestTimeoutMs),
+    idleMsMax: KEEP_ALIVE_MS,
+  })
+}
+
+function createNodeServer(
+  { limits, tls = null }: Pick<HttpServerOptions, 'limits' | 'tls'>,
+  http2: Http2Connections | null,
+): {
   readonly server: Server
   readonly tls: TlsListener | null
 } {
@@ -136,7 +167,9 @@ function createNodeServer({ limits, tls = null }: Pick<HttpServerOptions, 'limit
     requireHostHeader: false,
     noDelay: true,
   }
-  const listener = tls && createTlsListener(tls, { ...options, handshakeTimeout: headersTimeout })
+  const listener =
+    tls &&
+    createTlsListener(tls, { ...options, handshakeTimeout: headersTimeout }, http2?.accept ?? null)
   const server = listener?.server ?? createServer(options)
   // Bounded by bytes: a count would drop the headers beyond it without a word.
   server.maxHeadersCount = 0

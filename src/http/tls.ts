@@ -1,7 +1,7 @@
 import type { ServerOptions } from 'node:http'
 import { createServer, type Server } from 'node:https'
 import type { Socket } from 'node:net'
-import type { SecureContextOptions } from 'node:tls'
+import type { SecureContextOptions, TLSSocket } from 'node:tls'
 import type { TlsConfig } from '../config/tls-config.ts'
 
 export interface TlsListener {
@@ -12,19 +12,25 @@ export interface TlsListener {
   destroyConnections(): void
 }
 
-/** node:http's server over TLS: what it says of HTTP/1.1 holds on both. */
+/**
+ * node:http's server over TLS: what it says of HTTP/1.1 holds on both.
+ *
+ * @param acceptHttp2 Takes the connections whose client has chosen HTTP/2. Null: none may.
+ */
 export function createTlsListener(
   tls: TlsConfig,
   options: ServerOptions & { readonly handshakeTimeout: number },
+  acceptHttp2: ((socket: TLSSocket) => void) | null,
 ): TlsListener {
   const server = createServer({
     ...options,
     ...secureContext(tls),
-    ALPNProtocols: ['http/1.1'],
+    ALPNProtocols: acceptHttp2 === null ? ['http/1.1'] : ['h2', 'http/1.1'],
     requestCert: tls.clientCa !== null,
     // Who has none is served as well: it is for the routes to say what a certificate opens.
     rejectUnauthorized: false,
   })
+  if (acceptHttp2 !== null) divertHttp2(server, acceptHttp2)
   let inUse = tls
   const sockets = new Set<Socket>()
   server.on('connection', (socket: Socket) => {
@@ -54,4 +60,14 @@ function secureContext({ cert, key, clientCa }: TlsConfig): SecureContextOptions
 
 function isSame(one: TlsConfig, other: TlsConfig): boolean {
   return one.cert === other.cert && one.key === other.key && one.clientCa === other.clientCa
+}
+
+/** node:https takes every connection for HTTP/1.1, so its listener gets only those that are. */
+function divertHttp2(server: Server, acceptHttp2: (socket: TLSSocket) => void): void {
+  const takers = server.listeners('secureConnection')
+  server.removeAllListeners('secureConnection')
+  server.on('secureConnection', (socket: TLSSocket) => {
+    if (socket.alpnProtocol === 'h2') acceptHttp2(socket)
+    else for (const take of takers) take.call(server, socket)
+  })
 }

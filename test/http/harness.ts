@@ -56,6 +56,7 @@ export async function serve(answer: Answer, settings: ServerSettings = {}): Prom
     listen: { host: '127.0.0.1', port: 0 },
     limits,
     tls: settings.tls ?? null,
+    http2: settings.tls !== undefined,
     ...(settings.stallMsMax === undefined ? {} : { stallMsMax: settings.stallMsMax }),
     settings: () => ({
       publicUrl,

@@ -57,7 +57,13 @@ function route(key: string, settle: SettleMode): RouteConfig {
 export function shopConfig(rpc: readonly string[]): GatewayConfig {
   return {
     server: {
-      ...{ listen: { host: '127.0.0.1', port: 0 }, tls: null, publicUrl: null, trustedProxies: [] },
+      ...{
+        listen: { host: '127.0.0.1', port: 0 },
+        tls: null,
+        http2: false,
+        publicUrl: null,
+        trustedProxies: [],
+      },
       hosts: null,
       workers: 1,
       limits: { headerBytes: 16_384, bodyBytes: 1_048_576, requestTimeoutMs: 60_000 },

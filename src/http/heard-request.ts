@@ -1,0 +1,83 @@
+import type { RequestFlaw } from '../flow/exchange.ts'
+import type { ClientAddressReader } from './client-address.ts'
+import { BAD_HOST, OTHER_HOST } from './framing.ts'
+
+/** What the configuration in force says about reading and answering requests. */
+export interface ExchangeSettings {
+  readonly publicUrl: string | null
+  readonly bodyBytesMax: number
+  /** Whether a request for this authority is meant for us. */
+  readonly allowsHost: (host: string) => boolean
+  readonly clientAddress: ClientAddressReader
+}
+
+/** What a request's head says, whatever version of HTTP carried it. */
+export interface Heard {
+  readonly method: string
+  readonly target: string
+  /** Names and values in turn. */
+  readonly rawHeaders: readonly string[]
+  /** The one well-formed authority; null: none was sent. */
+  readonly host: string | null
+  /** Bytes of the body; null: as many as come. */
+  readonly bodyLength: number | null
+  readonly flaw: RequestFlaw | null
+}
+
+/** Where it was heard. */
+export interface Hearing {
+  readonly settings: ExchangeSettings
+  /** What the connection carries; a trusted proxy may know better. */
+  readonly scheme: 'http' | 'https'
+  /** Address of the peer, as node:net writes it. */
+  readonly peer: string
+}
+
+let requestsHeard = 0
+const PROCESS_PREFIX = Math.floor(Math.random() * 0xffff_ffff).toString(36)
+
+/** The half of an exchange that does not depend on how the answer is written. */
+export abstract class HeardRequest {
+  readonly requestId = `${PROCESS_PREFIX}-${(++requestsHeard).toString(36)}`
+  readonly method: string
+  readonly rawTarget: string
+  readonly rawHeaders: readonly string[]
+  readonly host: string | null
+  readonly origin: string
+  readonly clientAddress: string
+  readonly forwardedFor: string
+  readonly bodyLength: number | null
+  readonly flaw: RequestFlaw | null
+
+  constructor(heard: Heard, { settings, scheme, peer }: Hearing) {
+    this.method = heard.method
+    this.rawTarget = heard.target
+    this.rawHeaders = heard.rawHeaders
+    const client = settings.clientAddress(peer, heard.rawHeaders)
+    this.clientAddress = client.address
+    this.forwardedFor = client.forwardedFor
+    this.host = heard.flaw === null ? (client.host ?? heard.host) : null
+    this.origin = settings.publicUrl ?? `${client.proto ?? scheme}://${this.host ?? ''}`
+    this.bodyLength = heard.bodyLength
+    this.flaw = heard.flaw ?? judgeHost(this.host, settings)
+  }
+
+  readonly headerValues = (name: string): readonly string[] => {
+    const { rawHeaders } = this
+    let values: string[] | null = null
+    for (let index = 0; index < rawHeaders.length; index += 2) {
+      const sent = rawHeaders[index] ?? ''
+      if (sent.length !== name.length || (sent !== name && sent.toLowerCase() !== name)) continue
+      values ??= []
+      values.push(rawHeaders[index + 1] ?? '')
+    }
+    return values ?? NO_VALUES
+  }
+}
+
+const NO_VALUES: readonly string[] = []
+
+function judgeHost(host: string | null, { allowsHost }: ExchangeSettings): RequestFlaw | null {
+  if (host === null) return BAD_HOST
+  return allowsHost(host) ? null : OTHER_HOST
+}

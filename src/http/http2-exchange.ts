@@ -1,0 +1,188 @@
+import { constants, type ServerHttp2Stream } from 'node:http2'
+import type { Readable } from 'node:stream'
+import type { TLSSocket } from 'node:tls'
+import { ClientGoneError } from '../errors.ts'
+import { problemReply } from '../flow/answers.ts'
+import type { Delivery, Exchange, ReadBody, Reply } from '../flow/exchange.ts'
+import { certificateNames } from './certificate-names.ts'
+import { type ExchangeSettings, HeardRequest } from './heard-request.ts'
+import { Http2Body } from './http2-body.ts'
+import { readHttp2Head } from './http2-head.ts'
+import { Http2Sink, http2Head, NOWHERE } from './http2-reply.ts'
+import { readBounded } from './request-body.ts'
+
+export interface Http2Arrival {
+  readonly settings: ExchangeSettings
+  readonly socket: TLSSocket
+  readonly endsStream: boolean
+  readonly headerBytesMax: number
+  /** Until the whole request must have come, unless its answer has begun by then. */
+  readonly requestMsMax: number
+  /** Bytes must move at least this often once an answer has begun, or the client counts as gone. */
+  readonly stallMsMax: number
+}
+
+/** One request over HTTP/2: one stream of a connection that carries others beside it. */
+export class Http2Exchange extends HeardRequest implements Exchange {
+  readonly #stream: ServerHttp2Stream
+  readonly #arrival: Http2Arrival
+  #awaitsContinue: boolean
+  #body: Http2Body | null | undefined
+  #gaveUp = false
+  #isDelivered = false
+  readonly #onGone = new Set<() => void>()
+
+  constructor(stream: ServerHttp2Stream, rawHeaders: readonly string[], arrival: Http2Arrival) {
+    const { settings, socket } = arrival
+    const { awaitsContinue, ...heard } = readHttp2Head(rawHeaders, arrival)
+    super(heard, { settings, scheme: 'https', peer: socket.remoteAddress ?? '' })
+    this.#stream = stream
+    this.#arrival = arrival
+    this.#awaitsContinue = awaitsContinue
+    stream.once('aborted', () => this.#tellGone()).once('close', () => this.#tellGone())
+    if (!arrival.endsStream) this.#limitTime()
+  }
+
+  get certificateNames(): readonly string[] {
+    return certificateNames(this.#arrival.socket)
+  }
+
+  /** True when it was we who broke the stream off: no fault of the client's. */
+  get gaveUp(): boolean {
+    return this.#gaveUp
+  }
+
+  bodyStream(): Readable | null {
+    if (this.#body !== undefined) return this.#body
+    if (this.bodyLength === 0) {
+      this.#body = null
+      return null
+    }
+    this.#body = new Http2Body(this.#stream, this.#arrival.settings.bodyBytesMax)
+    if (this.#awaitsContinue && !this.clientGone) this.#stream.additionalHeaders({ ':status': 100 })
+    this.#awaitsContinue = false
+    return this.#body
+  }
+
+  async readBody(bytesMax: number): Promise<ReadBody> {
+    const stream = this.bodyStream()
+    if (stream === null) return { kind: 'whole', bytes: Buffer.alloc(0) }
+    const length = this.bodyLength
+    if (length !== null && length > bytesMax) return { kind: 'stream', stream, length }
+    return readBounded(stream, bytesMax, length)
+  }
+
+  get clientGone(): boolean {
+    const { closed, destroyed, aborted } = this.#stream
+    return closed || destroyed || aborted || this.#gaveUp
+  }
+
+  onClientGone(callback: () => void): () => void {
+    if (this.clientGone) {
+      callback()
+      return () => {}
+    }
+    this.#onGone.add(callback)
+    return () => void this.#onGone.delete(callback)
+  }
+
+  respond(reply: Reply): Promise<Delivery> {
+    const stream = this.#stream
+    const { body } = reply
+    if (this.clientGone) {
+      if (!Buffer.isBuffer(body)) body.cancel()
+      return Promise.resolve('aborted')
+    }
+    const closed = new Promise<Delivery>(resolve => {
+      stream.once('close', () => {
+        if (!this.#isDelivered && !Buffer.isBuffer(body)) body.cancel()
+        resolve(this.#isDelivered ? 'delivered' : 'aborted')
+      })
+    })
+    this.#write(reply)
+    return closed
+  }
+
+  #write(reply: Reply): void {
+    const stream = this.#stream
+    const { body } = reply
+    const frames = framesOf(reply, this.method)
+    try {
+      const endStream = frames === 'head'
+      stream.respond(http2Head(reply), { endStream, waitForTrailers: frames === 'trailers' })
+    } catch {
+      // Nothing that may be written to the wire; better no answer than half of one.
+      this.#giveUp(constants.NGHTTP2_INTERNAL_ERROR)
+      return
+    }
+    stream.setTimeout(this.#arrival.stallMsMax, () => this.#giveUp(constants.NGHTTP2_CANCEL))
+    const finish = (): void => this.#finish()
+    const giveUp = (): void => this.#giveUp(constants.NGHTTP2_INTERNAL_ERROR)
+    if (frames === 'body') stream.once('finish', finish)
+    if (frames === 'head') finish()
+    if (Buffer.isBuffer(body)) {
+      if (frames !== 'head') stream.end(body)
+    } else if (frames === 'head') void body.pipeTo(NOWHERE)
+    else void body.pipeTo(new Http2Sink(stream, finish, giveUp))
+  }
+
+  /** The reply is whole. What is left of the request is not wanted (RFC 9113 section 8.1). */
+  #finish(): void {
+    const stream = this.#stream
+    if (stream.aborted || this.#gaveUp) return
+    this.#isDelivered = true
+    const isHeard = this.#arrival.endsStream || stream.readableEnded
+    this.#body?.destroy()
+    stream.resume()
+    if (!isHeard) stream.close(constants.NGHTTP2_NO_ERROR)
+  }
+
+  #giveUp(code: number): void {
+    this.#gaveUp = true
+    this.#body?.destroy()
+    this.#stream.close(code)
+    // It does not close before what came of the request is read away.
+    this.#stream.resume()
+  }
+
+  #tellGone(): void {
+    const callbacks = [...this.#onGone]
+    this.#onGone.clear()
+    if (this.#isDelivered) return
+    for (const callback of callbacks) callback()
+  }
+
+  #limitTime(): void {
+    const stream = this.#stream
+    const timer = setTimeout(() => this.#refuseLate(), this.#arrival.requestMsMax)
+    const stop = (): void => clearTimeout(timer)
+    stream.once('end', stop).once('close', stop)
+  }
+
+  #refuseLate(): void {
+    const stream = this.#stream
+    if (stream.headersSent || this.clientGone) return
+    const late = problemReply('request_timeout')
+    stream.respond(http2Head(late))
+    stream.once('finish', () => this.#giveUp(constants.NGHTTP2_NO_ERROR))
+    stream.end(late.body)
+    // Whoever works on the request hears that there is nothing more to come, and nobody to answer.
+    this.#gaveUp = true
+    this.#body?.destroy(new ClientGoneError())
+    this.#tellGone()
+  }
+}
+
+/** Which frame is the last one of a reply. */
+function framesOf({ status, headers, body }: Reply, method: string): 'head' | 'body' | 'trailers' {
+  if (method === 'HEAD' || status === 204 || status === 304) return 'head'
+  if (Buffer.isBuffer(body)) return body.length === 0 ? 'head' : 'body'
+  if (body.isEmpty === true) return 'head'
+  let hasLength = false
+  for (let index = 0; index < headers.length; index += 2) {
+    const name = headers[index]?.toLowerCase()
+    if (name === 'trailer') return 'trailers'
+    if (name === 'content-length') hasLength = true
+  }
+  return hasLength ? 'body' : 'trailers'
+}

@@ -1,0 +1,149 @@
+import {
+  constants,
+  createServer,
+  type Http2Server,
+  type IncomingHttpHeaders,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2'
+import type { TLSSocket } from 'node:tls'
+import { unixMs } from '../core/time.ts'
+import { createBudget } from '../flow/budget.ts'
+import { HEADERS_MAX } from './framing.ts'
+import type { ExchangeSettings } from './heard-request.ts'
+import { Http2Exchange } from './http2-exchange.ts'
+
+export interface Http2ServerOptions {
+  /** Asked for each request. */
+  readonly settings: () => ExchangeSettings
+  readonly headerBytesMax: number
+  readonly requestMsMax: number
+  readonly stallMsMax: number
+  /** Until the first request of a connection. */
+  readonly firstRequestMsMax: number
+  /** How long a connection may have nothing to do. */
+  readonly idleMsMax: number
+  /** Never rejects. */
+  readonly handle: (exchange: Http2Exchange) => Promise<void>
+}
+
+export interface Http2Connections {
+  /** Takes over a connection whose client has chosen HTTP/2. */
+  accept(socket: TLSSocket): void
+  /** Tells every client to ask elsewhere; what runs goes on. */
+  drain(): void
+  destroyConnections(): void
+}
+
+/** Requests at once on one connection. Clients know it from our settings, and queue the others. */
+const STREAMS_MAX = 100
+
+/**
+ * Requests that a client takes back, beyond which its connection ends (CVE-2023-44487): each has
+ * cost us more than it cost the client. Callers that hedge or cancel stay far below.
+ */
+const RESETS = { burst: 200, perSecond: 20 }
+
+/** PING and SETTINGS frames, which we have to answer. Some clients measure the line with PINGs. */
+const QUESTIONS = { burst: 2_000, perSecond: 500 }
+
+/** RFC 9113 section 6.5.2 counts so many bytes for a field beside its name and its value. */
+const FIELD_OVERHEAD_BYTES = 32
+
+export function createHttp2Connections(options: Http2ServerOptions): Http2Connections {
+  const sessions = new Set<ServerHttp2Session>()
+  const server = createNodeServer(options.headerBytesMax)
+  let draining = false
+  // What is wrong with one connection is its client's affair.
+  server.on('sessionError', () => {})
+  server.on('session', session => {
+    sessions.add(session)
+    session.once('close', () => sessions.delete(session))
+    watchOver(session, options)
+    if (draining) session.close()
+  })
+  return {
+    accept: socket => void server.emit('connection', socket),
+    drain() {
+      draining = true
+      for (const session of sessions) session.close()
+    },
+    destroyConnections() {
+      for (const session of sessions) session.destroy()
+    },
+  }
+}
+
+function createNodeServer(headerBytesMax: number): Http2Server {
+  return createServer({
+    // What is a little too much is answered with a problem; what is far too much ends the stream.
+    maxHeaderListPairs: 2 * HEADERS_MAX,
+    settings: {
+      maxConcurrentStreams: STREAMS_MAX,
+      maxHeaderListSize: 2 * headerBytesMax + HEADERS_MAX * FIELD_OVERHEAD_BYTES,
+      enableConnectProtocol: false,
+    },
+    // Its own count of resets, for those that are none to us.
+    streamResetBurst: 5 * RESETS.burst,
+    streamResetRate: 5 * RESETS.perSecond,
+  })
+}
+
+/** Bounds what one connection may ask for, and for how long it may stand still. */
+function watchOver(session: ServerHttp2Session, options: Http2ServerOptions): void {
+  const clock = () => unixMs(Date.now())
+  const resets = createBudget(clock, RESETS)
+  const questions = createBudget(clock, QUESTIONS)
+  const calm = (): void => session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM)
+  const asked = (): void => {
+    if (!questions.take()) calm()
+  }
+  let working = 0
+  const first = setTimeout(() => session.destroy(), options.firstRequestMsMax)
+  session.once('close', () => clearTimeout(first))
+  session.setTimeout(options.idleMsMax, () => {
+    if (working === 0) session.close()
+  })
+  session.on('ping', asked)
+  session.on('remoteSettings', asked)
+
+  const serve = async (
+    stream: ServerHttp2Stream,
+    flags: number,
+    rawHeaders: readonly string[],
+  ): Promise<void> => {
+    clearTimeout(first)
+    // It is told by `close` and `aborted`; unheard, an error would end the process.
+    stream.on('error', () => {})
+    // A stream that was reset is gone for the protocol, and its work may still be running.
+    if (working >= STREAMS_MAX) {
+      stream.close(constants.NGHTTP2_REFUSED_STREAM)
+      return
+    }
+    const { settings, headerBytesMax, requestMsMax, stallMsMax } = options
+    const exchange = new Http2Exchange(stream, rawHeaders, {
+      settings: settings(),
+      socket: session.socket as TLSSocket, // of the connection that `accept` was given
+      endsStream: (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0,
+      headerBytesMax,
+      requestMsMax,
+      stallMsMax,
+    })
+    stream.once('aborted', () => {
+      if (!exchange.gaveUp && !session.destroyed && !resets.take()) calm()
+    })
+    working++
+    await options.handle(exchange)
+    working--
+  }
+  session.on('stream', (...[stream, , flags, rawHeaders]: StreamEvent) => {
+    void serve(stream, flags, rawHeaders)
+  })
+}
+
+type StreamEvent = [
+  stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+  flags: number,
+  rawHeaders: string[],
+]

@@ -1,0 +1,182 @@
+import { once } from 'node:events'
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  connect,
+  type IncomingHttpHeaders,
+  type OutgoingHttpHeaders,
+} from 'node:http2'
+import { connect as connectTls } from 'node:tls'
+import { RawClient } from './raw-client.ts'
+
+export interface Http2Response {
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+  readonly body: string
+  readonly trailers: IncomingHttpHeaders | null
+  /** Whether the head was the last frame. */
+  readonly endsWithHead: boolean
+}
+
+/** A connection that speaks HTTP/2, as node:http2 speaks it. */
+export async function connectHttp2(
+  url: string,
+  options: { readonly ca: string; readonly cert?: string; readonly key?: string },
+): Promise<ClientHttp2Session> {
+  const session = connect(url, options)
+  session.on('error', () => {})
+  await once(session, 'connect')
+  return session
+}
+
+/** Sends one request and reads its whole answer. Rejects when the stream is reset. */
+export async function ask(
+  session: ClientHttp2Session,
+  headers: OutgoingHttpHeaders | readonly string[],
+  body?: string | Buffer,
+): Promise<Http2Response> {
+  const stream = session.request(headers, { endStream: body === undefined })
+  if (body !== undefined) stream.end(body)
+  return read(stream)
+}
+
+export async function read(stream: ClientHttp2Stream): Promise<Http2Response> {
+  let trailers: IncomingHttpHeaders | null = null
+  stream.on('trailers', received => {
+    trailers = received
+  })
+  const [headers, flags] = await once(stream, 'response')
+  const chunks: Buffer[] = await stream.toArray()
+  const body = Buffer.concat(chunks).toString('latin1')
+  const status = Number(headers[':status'])
+  return { status, headers, body, trailers, endsWithHead: (flags & 1) === 1 }
+}
+
+export const FRAME = {
+  data: 0,
+  headers: 1,
+  rstStream: 3,
+  settings: 4,
+  ping: 6,
+  goaway: 7,
+  windowUpdate: 8,
+  continuation: 9,
+} as const
+export const END_STREAM = 1
+export const END_HEADERS = 4
+
+export interface Frame {
+  readonly type: number
+  readonly flags: number
+  readonly stream: number
+  readonly payload: Buffer
+}
+
+/** Bytes of a frame (RFC 9113 section 4.1). */
+export function frame(type: number, flags: number, stream: number, payload: Buffer): Buffer {
+  const head = Buffer.alloc(9)
+  head.writeUIntBE(payload.length, 0, 3)
+  head.writeUInt8(type, 3)
+  head.writeUInt8(flags, 4)
+  head.writeUInt32BE(stream, 5)
+  return Buffer.concat([head, payload])
+}
+
+/** A header block in which every field is a literal that is never indexed (RFC 7541, 6.2.3). */
+export function headerBlock(fields: readonly (readonly [string, string])[]): Buffer {
+  return Buffer.concat(
+    fields.flatMap(([name, value]) => [Buffer.from([0x10]), literal(name), literal(value)]),
+  )
+}
+
+function literal(text: string): Buffer {
+  const bytes = Buffer.from(text, 'latin1')
+  if (bytes.length < 127) return Buffer.concat([Buffer.from([bytes.length]), bytes])
+  const length = [127]
+  let rest = bytes.length - 127
+  for (; rest >= 128; rest = Math.floor(rest / 128)) length.push((rest % 128) + 128)
+  return Buffer.concat([Buffer.from([...length, rest]), bytes])
+}
+
+/** A connection that sends exactly the frames it is told to, whether they make sense or not. */
+export class RawHttp2 {
+  readonly #client: RawClient
+
+  constructor(client: RawClient) {
+    this.#client = client
+  }
+
+  get closed(): Promise<void> {
+    return this.#client.closed
+  }
+
+  send(...frames: readonly Buffer[]): void {
+    this.#client.send(Buffer.concat(frames))
+  }
+
+  /** Opens a stream with a request of these fields. */
+  ask(
+    stream: number,
+    fields: readonly (readonly [string, string])[] = GET,
+    flags: number = END_STREAM | END_HEADERS,
+  ): void {
+    this.send(frame(FRAME.headers, flags, stream, headerBlock(fields)))
+  }
+
+  async next(): Promise<Frame> {
+    const head = await this.#client.readBytes(9)
+    const payload = await this.#client.readBytes(head.readUIntBE(0, 3))
+    const stream = head.readUInt32BE(5)
+    return { type: head.readUInt8(3), flags: head.readUInt8(4), stream, payload }
+  }
+
+  /** Reads on until a frame of this type comes; of this stream, if one is named. */
+  async until(type: number, stream?: number): Promise<Frame> {
+    for (;;) {
+      const found = await this.next()
+      if (found.type === type && (stream === undefined || found.stream === stream)) return found
+    }
+  }
+
+  /** The error code that the connection is ended with (RFC 9113 section 7). */
+  async goaway(): Promise<number> {
+    return (await this.until(FRAME.goaway)).payload.readUInt32BE(4)
+  }
+
+  /** The error code that a stream is reset with. */
+  async reset(stream: number): Promise<number> {
+    return (await this.until(FRAME.rstStream, stream)).payload.readUInt32BE(0)
+  }
+
+  destroy(): void {
+    this.#client.destroy()
+  }
+}
+
+export const GET: readonly (readonly [string, string])[] = [
+  [':method', 'GET'],
+  [':scheme', 'https'],
+  [':path', '/'],
+  [':authority', 'example.com'],
+]
+
+const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
+
+/** Connects, and says hello with these settings: identifiers and values (RFC 9113, 6.5.2). */
+export async function connectRawHttp2(
+  url: string,
+  ca: string,
+  settings: readonly (readonly [number, number])[] = [],
+): Promise<RawHttp2> {
+  const { hostname: host, port } = new URL(url)
+  const socket = connectTls({ host, port: Number(port), ca, ALPNProtocols: ['h2'] })
+  await once(socket, 'secureConnect')
+  const raw = new RawHttp2(new RawClient(socket))
+  const payload = Buffer.alloc(6 * settings.length)
+  for (const [index, [identifier, value]] of settings.entries()) {
+    payload.writeUInt16BE(identifier, 6 * index)
+    payload.writeUInt32BE(value, 6 * index + 2)
+  }
+  raw.send(PREFACE, frame(FRAME.settings, 0, 0, payload))
+  return raw
+}
