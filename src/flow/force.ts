@@ -36,11 +36,7 @@ const FIRST_ROUND_MS_MAX = 1_000
 export async function openForce(first: GatewayConfig, parts: ForceParts): Promise<Force> {
   let ready = false
   let newsMissed = false
-  /**
-   * How many of those that have not retired use each. They need not retire in order: a slow request
-   * may outlive a later one's, and verify its payment after it.
-   */
-  const payers = new Map<Payments, number>()
+  const users = createUsers()
 
   const build = async (config: GatewayConfig, former: InForce | null): Promise<InForce> => {
     const payments = await paymentsFor(config, former)
@@ -53,7 +49,7 @@ export async function openForce(first: GatewayConfig, parts: ForceParts): Promis
       previous: former?.snapshot ?? null,
       now: parts.clock(),
     })
-    payers.set(payments, (payers.get(payments) ?? 0) + 1)
+    users.join(payments)
     return { config, snapshot, payments, upstreams }
   }
 
@@ -70,11 +66,9 @@ export async function openForce(first: GatewayConfig, parts: ForceParts): Promis
   }
 
   const retire = async ({ upstreams, payments }: InForce): Promise<void> => {
-    const others = (payers.get(payments) ?? 1) - 1
-    if (others > 0) payers.set(payments, others)
-    else payers.delete(payments)
+    const isLast = users.leave(payments)
     await upstreams.release()
-    if (others === 0) await payments.close()
+    if (isLast) await payments.close()
   }
 
   const generations = createGenerations(await build(first, null))
@@ -103,6 +97,24 @@ export async function openForce(first: GatewayConfig, parts: ForceParts): Promis
       await last
       await generations.current.upstreams.release()
       await generations.current.payments.close()
+    },
+  }
+}
+
+/**
+ * How many generations that have not retired use the same facilitators. They need not retire in
+ * order: a slow request may outlive a later one's, and verify its payment after it.
+ */
+function createUsers() {
+  const counts = new Map<Payments, number>()
+  return {
+    join: (payments: Payments) => void counts.set(payments, (counts.get(payments) ?? 0) + 1),
+    /** True when nobody is left. */
+    leave(payments: Payments): boolean {
+      const others = (counts.get(payments) ?? 1) - 1
+      if (others > 0) counts.set(payments, others)
+      else counts.delete(payments)
+      return others === 0
     },
   }
 }
