@@ -25,6 +25,8 @@ import { startServer } from './gateway/server.ts'
 import { startAdmin } from './http/admin.ts'
 import type { Ledger } from './ledger/ledger.ts'
 import { openLedger } from './ledger/open-ledger.ts'
+import { openQueries } from './ledger/open-queries.ts'
+import { openSharedCounters } from './limits/shared-counters.ts'
 import { type Chains, openChains } from './networks/chains.ts'
 import { combineObservers, type GatewayObserver } from './observe/events.ts'
 import { createLogger, type Logger } from './observe/log.ts'
@@ -106,6 +108,8 @@ export async function openGateway(
   await using opened = new AsyncDisposableStack()
   const ledger = await openLedger(config.store, clock)
   opened.defer(() => ledger.close())
+  const sharedCounters = openSharedCounters(config.store, openQueries)
+  opened.defer(() => sharedCounters?.close())
   let inForce: Force | null = null
   const metrics = createMetrics({
     version: fareboxVersion(),
@@ -142,7 +146,7 @@ export async function openGateway(
   opened.defer(() => holds.close())
   const deliveries = startDeliveryRecord({ ledger, clock, reportError })
   opened.defer(() => deliveries.close())
-  const around = { force, ledger, observer, clock, holds, deliveries }
+  const around = { force, ledger, observer, clock, holds, deliveries, sharedCounters }
   const house = openHouse({ ...around, claimLeftOpen, settlements, settlementCheck })
   const server = await startServer(force, house)
   opened.defer(() => server.drain(force.current.config.server.drainTimeoutMs))

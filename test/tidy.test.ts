@@ -46,6 +46,7 @@ const LIBRARY_HOMES: Readonly<Record<string, readonly string[]>> = {
   '@x402/evm/exact/facilitator': ['src/facilitator/local/'],
   'node:cluster': ['src/cli/workers/'],
   pg: ['src/ledger/'],
+  'rate-limiter-flexible': ['src/limits/'],
   'node:http': ['src/http/', 'src/cli/'],
 }
 
@@ -96,7 +97,17 @@ describe('imports point inward', () => {
 
   test('the flow knows adapters only by their types', () => {
     const adapters = [
-      ...['ledger', 'facilitator', 'upstream', 'http', 'observe', 'config', 'networks', 'access'],
+      ...[
+        'ledger',
+        'facilitator',
+        'upstream',
+        'http',
+        'observe',
+        'config',
+        'networks',
+        'access',
+        'limits',
+      ],
     ]
     const strayed = imports.filter(
       one =>
@@ -110,7 +121,7 @@ describe('imports point inward', () => {
   })
 
   test('an adapter does not reach into another adapter', () => {
-    const adapters = ['ledger', 'facilitator', 'upstream', 'http', 'observe', 'access']
+    const adapters = ['ledger', 'facilitator', 'upstream', 'http', 'observe', 'access', 'limits']
     const strayed = imports.filter(
       one =>
         adapters.includes(roomOf(one.file)) &&

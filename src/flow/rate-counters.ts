@@ -200,21 +200,19 @@ class BoundedCounters implements RateCounters {
     counter.untold = 0
     counter.isTelling = true
     const key = { id: rate.id, subject, perMs: rate.perMs }
-    void this.#shared
-      ?.add(key, told)
-      .then(
-        ({ count, resetMs }) => {
-          counter.count = count + counter.untold
-          counter.endsAt = this.#clock() + Math.min(resetMs, rate.perMs)
-        },
-        () => {
-          // It is told with what comes next.
-          counter.untold += told
-        },
-      )
-      .finally(() => {
+    void this.#shared?.add(key, told).then(
+      ({ count, resetMs }) => {
+        counter.count = count + counter.untold
+        counter.endsAt = this.#clock() + Math.min(resetMs, rate.perMs)
         counter.isTelling = false
-      })
+        this.#tell(rate, subject, counter)
+      },
+      () => {
+        // It is told with what comes next.
+        counter.untold += told
+        counter.isTelling = false
+      },
+    )
   }
 }
 
