@@ -12,6 +12,8 @@ export interface FareboxOptions {
   readonly store?: string
   /** Default: one. */
   readonly workers?: number
+  /** Whose X-Forwarded-For is believed. Default: nobody's. */
+  readonly trustedProxies?: readonly string[]
   /** YAML lines. Default: one priced route and one free one. */
   readonly routes?: readonly string[]
 }
@@ -39,6 +41,7 @@ export function fareboxEntry(): string {
 /** Writes a configuration into a folder of its own. Logs are on: one line a request, to a file. */
 export async function configureFarebox(options: FareboxOptions): Promise<FareboxFiles> {
   const { upstream, facilitator, store = 'file', routes = ROUTES, workers = 1 } = options
+  const { trustedProxies = [] } = options
   const folder = await mkdtemp(join(options.folder, 'farebox-'))
   const [port, adminPort] = [await freePort(), await freePort()]
   const named = new Map([
@@ -48,7 +51,7 @@ export async function configureFarebox(options: FareboxOptions): Promise<Farebox
   const storeUrl = named.get(store) ?? store
   const configFile = join(folder, 'gateway.yaml')
   const yaml = `version: 1
-server: {listen: "127.0.0.1:${port}", publicUrl: "https://api.example.com", workers: ${workers}}
+server: {listen: "127.0.0.1:${port}", publicUrl: "https://api.example.com", workers: ${workers}, trustedProxies: ${JSON.stringify(trustedProxies)}}
 admin: {listen: "127.0.0.1:${adminPort}"}
 store: {url: "${storeUrl}"}
 payTo: "${PAY_TO}"

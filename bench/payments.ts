@@ -21,7 +21,7 @@ const VALID_SECONDS = 3600
 
 /** Public: made from a sentence, and worth nothing. */
 const PRIVATE_KEY = keccak256(toHex('farebox benchmark payer, worth nothing'))
-const PAYER = privateKeyToAddress(PRIVATE_KEY)
+export const PAYER = privateKeyToAddress(PRIVATE_KEY)
 
 /** EIP-712 types of EIP-3009, as the standard writes them. */
 const TYPES = {
@@ -43,12 +43,17 @@ export interface SignedPayment {
 
 /** Signs as many payments, each with a nonce of its own. Takes about a fifth of a second for 1,000. */
 export function signPayments(count: number): SignedPayment[] {
-  return Array.from({ length: count }, signPayment)
+  return Array.from({ length: count }, () => signPayment(PRIVATE_KEY))
 }
 
-function signPayment(): SignedPayment {
+/** Each by a wallet of its own, which has never had anything. */
+export function signEmptyWallets(count: number): SignedPayment[] {
+  return Array.from({ length: count }, () => signPayment(bytesToHex(randomBytes(32))))
+}
+
+function signPayment(privateKey: Hex): SignedPayment {
   const message = {
-    from: PAYER,
+    from: privateKey === PRIVATE_KEY ? PAYER : privateKeyToAddress(privateKey),
     to: PAY_TO,
     value: AMOUNT,
     validAfter: 0n,
@@ -61,7 +66,7 @@ function signPayment(): SignedPayment {
     primaryType: 'TransferWithAuthorization',
     message,
   })
-  const { signature, recoveryId } = signRecoverable(hexToBytes(digest), hexToBytes(PRIVATE_KEY))
+  const { signature, recoveryId } = signRecoverable(hexToBytes(digest), hexToBytes(privateKey))
   const authorization = Object.fromEntries(
     Object.entries(message).map(([name, value]) => [name, String(value)]),
   )

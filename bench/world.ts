@@ -19,17 +19,20 @@ export interface World {
   close(): Promise<void>
 }
 
-export type FareboxParts = Pick<FareboxOptions, 'store' | 'routes' | 'workers'>
+export type FareboxParts = Pick<FareboxOptions, 'store' | 'routes' | 'workers' | 'trustedProxies'>
 
 const CONTESTANTS = join(import.meta.dirname, 'contestants')
 
-export async function openWorld(): Promise<World> {
+/** @param richPayer The only one who has money. Default: everybody has. */
+export async function openWorld(richPayer?: string): Promise<World> {
   const folder = await mkdtemp(join(tmpdir(), 'farebox-bench-'))
   const [apiPort, facilitatorPort] = [await freePort(), await freePort()]
   const api = `http://127.0.0.1:${apiPort}`
   const facilitator = `http://127.0.0.1:${facilitatorPort}`
   const backend = await startMeasured({
-    program: [join(CONTESTANTS, 'backend.ts'), String(apiPort), String(facilitatorPort)],
+    program: [join(CONTESTANTS, 'backend.ts'), String(apiPort), String(facilitatorPort)].concat(
+      richPayer ?? [],
+    ),
     port: facilitatorPort,
     outputFile: join(folder, 'backend.log'),
   })

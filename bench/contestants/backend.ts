@@ -6,6 +6,9 @@ import { createServer as createHttpServer } from 'node:http'
 import { createServer } from 'node:net'
 
 const [apiPort, facilitatorPort] = process.argv.slice(2).map(Number)
+/** In lower case: whoever else pays has no money. Default: everybody has. */
+const richPayer = process.argv[4]
+const asked = { verify: 0, refused: 0, settle: 0 }
 
 /** A JSON body of 1 KiB exactly. */
 const body = JSON.stringify({ city: 'oslo', data: 'x'.repeat(1024) }).replace(/x+/, filler =>
@@ -54,9 +57,17 @@ function answerTo(path: string, text: string): string {
   switch (path) {
     case '/supported':
       return supported
+    case '/asked':
+      return JSON.stringify(asked)
     case '/verify':
-      return JSON.stringify({ isValid: true, payer })
+      asked.verify++
+      if (richPayer === undefined || richPayer === payer.toLowerCase()) {
+        return JSON.stringify({ isValid: true, payer })
+      }
+      asked.refused++
+      return JSON.stringify({ isValid: false, invalidReason: 'insufficient_funds', payer })
     default: {
+      asked.settle++
       const transaction = `0x${(++settled).toString(16).padStart(64, '0')}`
       return JSON.stringify({ success: true, transaction, network: 'eip155:84532', payer })
     }

@@ -51,7 +51,7 @@ async function walk(visit: Visit): Promise<Reply> {
   if (decoded.kind === 'malformed') return malformedPayment(visit, decoded.reason)
   if (lacksIdentifier(decoded, route)) return problemReply('payment_identifier_required')
   const suspended = overRefusals(visit, decoded)
-  if (suspended !== null) return suspended
+  if (suspended !== null) return house.holdBack.wait(suspended, exchange)
   const offers = price.offersAt(visit.startedAt)
   const circumstances = circumstancesOf(visit, route, target.path)
   const check = checkLocally(decoded.presented, offers, circumstances)

@@ -6,6 +6,7 @@ import type { Ledger } from '../ledger/ledger.ts'
 import type { DeliveryRecord } from './delivery-record.ts'
 import type { Delivery, Exchange, Reply } from './exchange.ts'
 import type { FreeQuotas } from './free-quotas.ts'
+import type { HoldBack } from './hold-back.ts'
 import type { HoldRenewal } from './hold-renewal.ts'
 import type { Lease, Leases } from './leases.ts'
 import type { RateCounters } from './rate-counters.ts'
@@ -33,6 +34,7 @@ export interface House {
   readonly freeQuotas: FreeQuotas
   readonly rates: RateCounters
   readonly gate: VerificationGate
+  readonly holdBack: HoldBack
   /** For responses that are being gathered, to be given again. */
   readonly replayRoom: Room
   readonly clock: Clock

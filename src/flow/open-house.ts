@@ -4,6 +4,7 @@ import type { GatewayObserver } from '../observe/events.ts'
 import type { DeliveryRecord } from './delivery-record.ts'
 import type { Force } from './force.ts'
 import { createFreeQuotas } from './free-quotas.ts'
+import { createHoldBack } from './hold-back.ts'
 import type { HoldRenewal } from './hold-renewal.ts'
 import type { House } from './house.ts'
 import { createLeases } from './leases.ts'
@@ -52,6 +53,7 @@ export function openHouse(parts: HouseParts): House {
       reportError: error => observer.errorReported({ error, requestId: null }),
     }),
     rates,
+    holdBack: createHoldBack(),
     gate: createVerificationGate({
       ...{ clock, rates, sharers: server.workers },
       limits: () => force.current.config.limits.verify,
