@@ -36,7 +36,7 @@ const FIRST_ROUND_MS_MAX = 1_000
 export async function openForce(first: GatewayConfig, parts: ForceParts): Promise<Force> {
   let ready = false
   let newsMissed = false
-  const users = createUsers()
+  const paymentsInUse = createPaymentsInUse()
 
   const build = async (config: GatewayConfig, former: InForce | null): Promise<InForce> => {
     const payments = await paymentsFor(config, former)
@@ -49,7 +49,7 @@ export async function openForce(first: GatewayConfig, parts: ForceParts): Promis
       previous: former?.snapshot ?? null,
       now: parts.clock(),
     })
-    users.join(payments)
+    paymentsInUse.use(payments)
     return { config, snapshot, payments, upstreams }
   }
 
@@ -66,9 +66,8 @@ export async function openForce(first: GatewayConfig, parts: ForceParts): Promis
   }
 
   const retire = async ({ upstreams, payments }: InForce): Promise<void> => {
-    const isLast = users.leave(payments)
     await upstreams.release()
-    if (isLast) await payments.close()
+    await paymentsInUse.release(payments)
   }
 
   const generations = createGenerations(await build(first, null))
@@ -102,19 +101,20 @@ export async function openForce(first: GatewayConfig, parts: ForceParts): Promis
 }
 
 /**
- * How many generations that have not retired use the same facilitators. They need not retire in
- * order: a slow request may outlive a later one's, and verify its payment after it.
+ * Counts the generations that use the same payments. They need not retire in order: a slow request
+ * may outlive a later one's, and verify its payment after it.
  */
-function createUsers() {
-  const counts = new Map<Payments, number>()
+function createPaymentsInUse() {
+  const users = new Map<Payments, number>()
   return {
-    join: (payments: Payments) => void counts.set(payments, (counts.get(payments) ?? 0) + 1),
-    /** True when nobody is left. */
-    leave(payments: Payments): boolean {
-      const others = (counts.get(payments) ?? 1) - 1
-      if (others > 0) counts.set(payments, others)
-      else counts.delete(payments)
-      return others === 0
+    use: (payments: Payments) => void users.set(payments, (users.get(payments) ?? 0) + 1),
+    /** Closes what nobody else uses. */
+    async release(payments: Payments): Promise<void> {
+      const others = (users.get(payments) ?? 1) - 1
+      users.set(payments, others)
+      if (others > 0) return
+      users.delete(payments)
+      await payments.close()
     },
   }
 }

@@ -3,16 +3,16 @@ import { unixMs } from '../../src/core/time.ts'
 import { openForce } from '../../src/flow/force.ts'
 import { accepted, HEAD } from '../config/support.ts'
 
-const config = (timeout: string, price: string) =>
+const config = (facilitator: string, price: string) =>
   accepted(
     `${HEAD.replace(/facilitators:.*\n/, '')}
-facilitators: [{url: "https://facilitator.example", timeout: ${timeout}}]
+facilitators: ["https://${facilitator}.example"]
 routes: {/a: ${price}}`,
   )
 
 test('facilitators stay open until every generation that uses them has retired, in any order', async () => {
   const closed: string[] = []
-  const force = await openForce(config('1s', '$0.001'), {
+  const force = await openForce(config('one', '$0.001'), {
     clock: () => unixMs(0),
     access: { compile: () => new Map() },
     upstreams: {
@@ -26,19 +26,19 @@ test('facilitators stay open until every generation that uses them has retired, 
       facilitators: [],
       silent: () => [],
       firstRound: Promise.resolve(),
-      close: async () => void closed.push(String(first?.settleTimeoutMs)),
+      close: async () => void closed.push(first?.name ?? ''),
     }),
   })
   const slow = force.enter()
   // The price alone: the facilitators are shared with the slow request's generation.
-  await force.apply(config('1s', '$0.002'))
+  await force.apply(config('one', '$0.002'))
   // Nobody runs under the second generation, which retires at once, before the first.
-  await force.apply(config('2s', '$0.002'))
+  await force.apply(config('two', '$0.002'))
   expect(closed).toEqual([])
   slow.leave()
-  await expect.poll(() => closed).toEqual(['1000'])
+  await expect.poll(() => closed).toEqual(['one.example'])
   await force.close()
-  expect(closed).toEqual(['1000', '2000'])
+  expect(closed).toEqual(['one.example', 'two.example'])
 })
 
 function upstreamCalled(name: string) {

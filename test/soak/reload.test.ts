@@ -43,8 +43,9 @@ test('reloads under load drop nothing, mix nothing and leave nothing behind', as
   for (const kind of Object.keys(PLAN.lanes)) expect(report.byKind[kind]).toBeGreaterThan(0)
   // Red is in force again: the pools of blue have closed with their last requests.
   await expect.poll(() => apis.blue.connections, SOON).toBe(0)
+  const pools = async (): Promise<number> => (await countInside(gateway)).pools
+  await expect.poll(pools, SOON).toBe(before.pools)
   const after = await countInside(gateway)
-  expect(after.pools).toBe(before.pools)
   expect(after.resources['Timeout'] ?? 0).toBeLessThanOrEqual(
     (before.resources['Timeout'] ?? 0) + 4,
   )

@@ -10,7 +10,7 @@ import { type LargeApi, startLargeApi } from './large-api.ts'
 /** Half of them end in time. STREAMS=200 takes a minute: each one is settled on the chain. */
 const STREAMS = Number(process.env['STREAMS'] ?? '40')
 /** At once: less than a facilitator is asked at the same time. */
-const BUYERS = 20
+const BUYERS = 10
 const DRAIN_MS = 1_500
 const TIMEOUT = 60_000
 
@@ -53,7 +53,12 @@ store: {url: "sqlite:${folder.storeFile}"}`
   const server = `drainTimeout: ${DRAIN_MS}ms, workers: ${workers}`
   const shop = { facilitator: world.facilitator, api }
   const yaml = weatherYaml(shop, { top, server, routes })
-  folder.write(yaml.replace('weather: {url', 'weather: {maxConnections: 1000, url'))
+  folder.write(
+    yaml
+      .replace('weather: {url', 'weather: {maxConnections: 1000, url')
+      // Patient, because so many settlements keep a busy machine busy.
+      .replace(/facilitators: \["(.*)"\]/, 'facilitators: [{url: "$1", timeout: 60s}]'),
+  )
   const started = await startChildGateway(folder.configFile)
   if (started.kind === 'ended') throw new Error(`Not started: ${started.stderr}${started.stdout}`)
   gateway = started
