@@ -47,6 +47,9 @@ const RESETS = { burst: 200, perSecond: 20 }
 /** PING and SETTINGS frames, which we have to answer. Some clients measure the line with PINGs. */
 const QUESTIONS = { burst: 2_000, perSecond: 500 }
 
+/** How long what still comes is read and thrown away. */
+const LINGER_MS = 100
+
 /** RFC 9113 section 6.5.2 counts so many bytes for a field beside its name and its value. */
 const FIELD_OVERHEAD_BYTES = 32
 
@@ -69,7 +72,7 @@ export function createHttp2Connections(options: Http2ServerOptions): Http2Connec
       for (const session of sessions) session.close()
     },
     destroyConnections() {
-      for (const session of sessions) session.destroy()
+      for (const session of sessions) session.destroy(undefined, constants.NGHTTP2_CANCEL)
     },
   }
 }
@@ -94,7 +97,14 @@ function watchOver(session: ServerHttp2Session, options: Http2ServerOptions): vo
   const clock = () => unixMs(Date.now())
   const resets = createBudget(clock, RESETS)
   const questions = createBudget(clock, QUESTIONS)
-  const calm = (): void => session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM)
+  let isOver = false
+  const calm = (): void => {
+    if (isOver) return
+    isOver = true
+    session.goaway(constants.NGHTTP2_ENHANCE_YOUR_CALM)
+    // Closing with bytes unread would take the reason from the client.
+    setTimeout(() => session.destroy(), LINGER_MS)
+  }
   const asked = (): void => {
     if (!questions.take()) calm()
   }
@@ -116,8 +126,9 @@ function watchOver(session: ServerHttp2Session, options: Http2ServerOptions): vo
     // It is told by `close` and `aborted`; unheard, an error would end the process.
     stream.on('error', () => {})
     // A stream that was reset is gone for the protocol, and its work may still be running.
-    if (working >= STREAMS_MAX) {
+    if (isOver || working >= STREAMS_MAX) {
       stream.close(constants.NGHTTP2_REFUSED_STREAM)
+      if (!resets.take()) calm()
       return
     }
     const { settings, headerBytesMax, requestMsMax, stallMsMax } = options
@@ -130,7 +141,7 @@ function watchOver(session: ServerHttp2Session, options: Http2ServerOptions): vo
       stallMsMax,
     })
     stream.once('aborted', () => {
-      if (!exchange.gaveUp && !session.destroyed && !resets.take()) calm()
+      if (!exchange.gaveUp && !isOver && !session.destroyed && !resets.take()) calm()
     })
     working++
     await options.handle(exchange)

@@ -45,7 +45,11 @@ export async function read(stream: ClientHttp2Stream): Promise<Http2Response> {
   stream.on('trailers', received => {
     trailers = received
   })
-  const [headers, flags] = await once(stream, 'response')
+  const [headers, flags] = await Promise.race([
+    once(stream, 'response'),
+    // A stream that is taken back without an error says nothing else.
+    once(stream, 'close').then(() => Promise.reject(new Error(`closed with ${stream.rstCode}`))),
+  ])
   const chunks: Buffer[] = await stream.toArray()
   const body = Buffer.concat(chunks).toString('latin1')
   const status = Number(headers[':status'])
@@ -62,6 +66,7 @@ export const FRAME = {
   windowUpdate: 8,
   continuation: 9,
 } as const
+export const ACK = 1
 export const END_STREAM = 1
 export const END_HEADERS = 4
 
@@ -106,10 +111,6 @@ export class RawHttp2 {
     this.#client = client
   }
 
-  get closed(): Promise<void> {
-    return this.#client.closed
-  }
-
   send(...frames: readonly Buffer[]): void {
     this.#client.send(Buffer.concat(frames))
   }
@@ -138,9 +139,14 @@ export class RawHttp2 {
     }
   }
 
-  /** The error code that the connection is ended with (RFC 9113 section 7). */
-  async goaway(): Promise<number> {
-    return (await this.until(FRAME.goaway)).payload.readUInt32BE(4)
+  /** Reads until the connection is gone: the error code that it was ended with, if any was said. */
+  async ended(): Promise<number | null> {
+    let code: number | null = null
+    for (;;) {
+      const found = await this.next().catch(() => null)
+      if (found === null) return code
+      if (found.type === FRAME.goaway) code = found.payload.readUInt32BE(4)
+    }
   }
 
   /** The error code that a stream is reset with. */
@@ -178,5 +184,8 @@ export async function connectRawHttp2(
     payload.writeUInt32BE(value, 6 * index + 2)
   }
   raw.send(PREFACE, frame(FRAME.settings, 0, 0, payload))
+  // From here on the limits that the server has told of hold.
+  await raw.until(FRAME.settings)
+  raw.send(frame(FRAME.settings, ACK, 0, Buffer.alloc(0)))
   return raw
 }
