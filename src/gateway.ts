@@ -15,6 +15,7 @@ import { startDeliveryRecord } from './flow/delivery-record.ts'
 import { type Force, openForce } from './flow/force.ts'
 import { startHoldRenewal } from './flow/hold-renewal.ts'
 import { openHouse } from './flow/open-house.ts'
+import type { SharedCounters } from './flow/rate-counters.ts'
 import { createReadiness, type ReadinessReport } from './flow/readiness.ts'
 import { attemptMsMax, type Recovery, startRecovery } from './flow/recovery.ts'
 import { startSettlementCheck } from './flow/settlement-check.ts'
@@ -103,13 +104,23 @@ export interface OpenGateway extends ReloadTarget {
 /** Puts everything together, in the order in which one thing needs the other. */
 export async function openGateway(
   config: GatewayConfig,
-  { logger, admin: listen }: { readonly logger: Logger; readonly admin: ListenAddress | null },
+  {
+    logger,
+    admin: listen,
+    ...given
+  }: {
+    readonly logger: Logger
+    readonly admin: ListenAddress | null
+    /** Of workers, where the store has none. Default: none. */
+    readonly sharedCounters?: SharedCounters
+  },
 ): Promise<OpenGateway> {
   await using opened = new AsyncDisposableStack()
   const ledger = await openLedger(config.store, clock)
   opened.defer(() => ledger.close())
-  const sharedCounters = openSharedCounters(config.store, openQueries)
-  opened.defer(() => sharedCounters?.close())
+  const storeCounters = openSharedCounters(config.store, openQueries)
+  opened.defer(() => storeCounters?.close())
+  const sharedCounters = storeCounters ?? given.sharedCounters ?? null
   let inForce: Force | null = null
   const metrics = createMetrics({
     version: fareboxVersion(),

@@ -35,8 +35,8 @@ export interface SharedKey {
 
 /** Counts per rate and subject, within a bound. */
 export interface RateCounters {
-  /** Counts one more. What is over the limit already is not counted. */
-  add(rate: Rate, subject: string): Tally
+  /** Counts more; one unless told. What is over the limit already is not counted. */
+  add(rate: Rate, subject: string, count?: number): Tally
   look(rate: Rate, subject: string): Tally
   readonly size: number
 }
@@ -96,14 +96,14 @@ class BoundedCounters implements RateCounters {
     return this.#size
   }
 
-  add(rate: Rate, subject: string): Tally {
+  add(rate: Rate, subject: string, count = 1): Tally {
     const now = this.#clock()
     const windows = this.#windowsOf(rate, now)
     const spent = windows.spent.get(subject)
     if (spent !== undefined && isRunning(spent, rate, now)) return tallyOf(spent, now)
     const counter = this.#counterOf(windows, subject, now)
-    counter.count++
-    counter.untold++
+    counter.count += count
+    counter.untold += count
     if (counter.count > rate.requests) {
       windows.running.delete(subject)
       windows.spent.set(subject, counter)

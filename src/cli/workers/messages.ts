@@ -1,4 +1,5 @@
 import type { GatewayConfig } from '../../config/gateway-config.ts'
+import type { SharedKey, Tally } from '../../flow/rate-counters.ts'
 import type { ReadinessReport } from '../../flow/readiness.ts'
 import type { MetricReport } from '../../observe/metrics.ts'
 
@@ -30,10 +31,25 @@ export interface Question {
   readonly asked: unknown
 }
 
+/** What a worker has counted of one caller. */
+export interface Counting {
+  readonly kind: 'count'
+  readonly id: number
+  readonly key: SharedKey
+  readonly count: number
+}
+
+/** What all workers have counted of it. */
+export interface Counted {
+  readonly kind: 'counted'
+  readonly id: number
+  readonly tally: Tally
+}
+
 /** What a worker says to the primary. */
 export type Told =
   /** Whole lines of its log. */
-  { readonly kind: 'log'; readonly lines: string } | Answer
+  { readonly kind: 'log'; readonly lines: string } | Counting | Answer
 
 export type Answer =
   | { readonly id: number; readonly kind: 'answered'; readonly answer: unknown }

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import type { GatewayConfig, ListenAddress } from '../../config/gateway-config.ts'
 import type { ConfigSource, Reloaded } from '../../config/source.ts'
+import { unixMs } from '../../core/time.ts'
 import { type ReadinessReport, refusedReload } from '../../flow/readiness.ts'
 import { startAdmin } from '../../http/admin.ts'
 import { combineObservers } from '../../observe/events.ts'
@@ -10,6 +11,7 @@ import { createMetrics, type MetricReport } from '../../observe/metrics.ts'
 import { createSummedMetrics } from '../../observe/summed-metrics.ts'
 import { fareboxVersion } from '../../version.ts'
 import { type Crew, startCrew } from './crew.ts'
+import { countForWorkers } from './shared-counts.ts'
 import { workerForks } from './worker-link.ts'
 
 /** Several worker processes that answer as one gateway. */
@@ -45,7 +47,10 @@ export async function startWorkers(
   let problems: readonly string[] = []
 
   const crew = await startCrew(config, {
-    fork: workerForks(lines => logger.relay(lines)),
+    fork: workerForks({
+      relay: lines => logger.relay(lines),
+      count: countForWorkers(() => unixMs(Date.now())),
+    }),
     size: config.server.workers,
     listen: await withPort(config.server.listen),
     observer,

@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process'
 import cluster, { type Worker } from 'node:cluster'
 import { fileURLToPath } from 'node:url'
-import type { QuestionName, Questions, Told } from './messages.ts'
+import type { Counted, Counting, QuestionName, Questions, Told } from './messages.ts'
 import { WorkerFailure, WorkerLostError } from './worker-errors.ts'
 
 export interface WorkerEnd {
@@ -26,8 +26,15 @@ export interface WorkerLink {
 
 export type ForkWorker = (worker: number) => WorkerLink
 
-/** How worker processes are started, and where the lines of their logs go. */
-export function workerForks(relay: (lines: string) => void): ForkWorker {
+/** What the primary does for its workers. */
+export interface Services {
+  /** Writes whole lines of their logs. */
+  relay(lines: string): void
+  count(counting: Counting): Counted
+}
+
+/** How worker processes are started. */
+export function workerForks(services: Services): ForkWorker {
   /*
    * The workers take connections from one socket themselves. Of the ways that Node.js has, this one
    * loses no connection when a worker dies (the primary holds the socket, and passes nothing on),
@@ -41,7 +48,7 @@ export function workerForks(relay: (lines: string) => void): ForkWorker {
     // Amounts are bigints, which JSON cannot say.
     serialization: 'advanced',
   })
-  return worker => new ClusterLink(cluster.fork(), { worker, relay })
+  return worker => new ClusterLink(cluster.fork(), { worker, services })
 }
 
 /** Type stripping runs the sources as they are; a build has only the compiled file. */
@@ -72,17 +79,14 @@ class ClusterLink implements WorkerLink {
   readonly #waiting = new Map<number, Waiting>()
   #asked = 0
 
-  constructor(
-    worker: Worker,
-    options: { readonly worker: number; readonly relay: (lines: string) => void },
-  ) {
+  constructor(worker: Worker, options: { readonly worker: number; readonly services: Services }) {
     this.#worker = worker
     this.#number = options.worker
     this.ended = endOf(worker.process)
     void this.ended.then(() => this.#loseAll('has ended'))
     // A worker that cannot be written to any more is about to end, which is what is told.
     worker.on('error', () => undefined)
-    worker.on('message', (told: Told) => this.#hear(told, options.relay))
+    worker.on('message', (told: Told) => this.#hear(told, options.services))
   }
 
   async ask<Name extends QuestionName>(
@@ -109,9 +113,11 @@ class ClusterLink implements WorkerLink {
     this.#worker.process.kill('SIGKILL')
   }
 
-  #hear(told: Told, relay: (lines: string) => void): void {
-    if (told.kind === 'log') relay(told.lines)
-    else if (told.kind === 'answered') this.#waiting.get(told.id)?.resolve(told.answer)
+  #hear(told: Told, services: Services): void {
+    if (told.kind === 'log') services.relay(told.lines)
+    else if (told.kind === 'count') {
+      if (this.#worker.isConnected()) this.#worker.send(services.count(told))
+    } else if (told.kind === 'answered') this.#waiting.get(told.id)?.resolve(told.answer)
     else this.#waiting.get(told.id)?.reject(new WorkerFailure(told.failure))
   }
 

@@ -3,7 +3,8 @@ import { type OpenGateway, openGateway } from '../../gateway.ts'
 import { createLogger } from '../../observe/log.ts'
 import { failureFrom } from '../failure.ts'
 import { logToPrimary } from './log-line.ts'
-import type { Answer, Question, QuestionName, Questions, Told } from './messages.ts'
+import type { Answer, Counted, Question, QuestionName, Questions, Told } from './messages.ts'
+import { countInPrimary } from './shared-counts.ts'
 
 type Answers = {
   readonly [Name in QuestionName]: (
@@ -17,13 +18,14 @@ const running = Promise.withResolvers<OpenGateway>()
 running.promise.catch(() => undefined)
 let stopping: Promise<void> | null = null
 const log = logToPrimary(send)
+const sharedCounters = countInPrimary(counting => send(counting, () => undefined))
 
 const answers: Answers = {
   async start({ worker, config }) {
     const logger = createLogger({ destination: log.stream, worker })
     try {
       // The primary has the admin listener.
-      gateway = await openGateway(config, { logger, admin: null })
+      gateway = await openGateway(config, { logger, admin: null, sharedCounters })
       running.resolve(gateway)
       return { url: gateway.url }
     } catch (error) {
@@ -69,7 +71,8 @@ async function answerTo({ id, name, asked }: Question): Promise<Answer> {
   }
 }
 
-process.on('message', (question: Question) => {
+process.on('message', (question: Question | Counted) => {
+  if ('kind' in question) return sharedCounters.hear(question)
   void answerTo(question).then(answer => {
     send(answer, () => {
       if (question.name === 'stop') process.exit()
