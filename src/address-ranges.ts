@@ -65,14 +65,3 @@ export function createRangeList(ranges: readonly AddressRange[]): (address: stri
     return fresh
   }
 }
-
-/** Whoever has an IPv6 address has as many as he likes of the same /64 (RFC 6177). */
-const IPV6_SUBSCRIBER_BITS = 64
-
-/** What stands for one subscriber: an IPv4 address, or the /64 of an IPv6 one. */
-export function subscriberOf(text: string): string {
-  const address = parseAddress(text)
-  if (address === null || address.kind() === 'ipv4') return text
-  const network = ipaddr.IPv6.networkAddressFromCIDR(`${text}/${IPV6_SUBSCRIBER_BITS}`)
-  return `${network.toRFC5952String()}/${IPV6_SUBSCRIBER_BITS}`
-}

@@ -2,6 +2,7 @@ import type { FreeQuotaConfig, QuotaPeriod } from '../config/access-config.ts'
 import { createSeldom } from '../core/seldom.ts'
 import { type Clock, type UnixMs, unixMs } from '../core/time.ts'
 import type { Ledger } from '../ledger/ledger.ts'
+import { AgingMap } from './aging-map.ts'
 
 /** Gives away what is free, and no more of it, whatever other gateways on the store give. */
 export interface FreeQuotas {
@@ -31,7 +32,7 @@ export function createFreeQuotas(
   { usedUpMax = USED_UP_MAX, clientsMax = CLIENTS_MAX } = {},
 ): FreeQuotas {
   /** Until when, by what the store calls the quota of a client. */
-  const usedUp = new Map<string, UnixMs>()
+  const usedUp = new AgingMap<UnixMs>()
   const isNews = createSeldom(clock)
   const newClients = new Map<QuotaPeriod, { readonly until: UnixMs; count: number }>()
 
@@ -59,7 +60,7 @@ export function createFreeQuotas(
         if (isNews(String(error))) reportError(error)
         return null
       }
-      if (usedUp.size >= usedUpMax) usedUp.clear()
+      if (usedUp.youngSize >= usedUpMax / 2) usedUp.age()
       usedUp.set(name, until)
       return null
     },

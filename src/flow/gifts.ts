@@ -1,5 +1,5 @@
-import { subscriberOf } from '../address-ranges.ts'
 import { canonicalHeaderName } from '../core/header-name.ts'
+import { addressGroup } from './address-group.ts'
 import { asPrivate } from './answers.ts'
 import type { Reply } from './exchange.ts'
 import type { Visit } from './house.ts'
@@ -23,7 +23,7 @@ export async function isGiven(visit: Visit): Promise<boolean> {
   if (quota?.by !== 'address' || route.price.kind === 'free') return false
   // A payment may be a retry of one that was taken: it must find what it bought, not a gift.
   if (PAYMENT_HEADERS.some(name => exchange.headerValues(name).length > 0)) return false
-  visit.freeLeft = await visit.house.freeQuotas.take(quota, subscriberOf(exchange.clientAddress))
+  visit.freeLeft = await visit.house.freeQuotas.take(quota, addressGroup(exchange.clientAddress))
   return visit.freeLeft !== null
 }
 

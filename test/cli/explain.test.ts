@@ -27,6 +27,14 @@ routes:
     mode: shadow
   /health: free
   POST /terms: {price: $1, respond: {body: hello, headers: {x-key: "\${KEY}"}}}
+  GET /partners:
+    price: $1
+    allow:
+      keys: [{name: partner-a, sha256: "${'ab'.repeat(32)}"}]
+      jwt: {jwks: https://id.example/keys, issuer: https://id.example/, audience: [one, "\${TENANT}"], claims: {plan: big}}
+      networks: [10.0.0.0/8]
+    deny: {networks: [192.0.2.1]}
+    freeQuota: {requests: 100, per: day}
   GET /{any}/old: {price: free, cors: off, redirect: {to: "https://x.example/{any}"}}
 `
 const file = join(mkdtempSync(join(tmpdir(), 'farebox-explain-')), 'gateway.yaml')
@@ -99,10 +107,29 @@ describe('a route', () => {
     const redirected = await factsOf('HEAD /a/old')
     expect(redirected).toEqual(
       expect.arrayContaining([
-        expect.stringMatching(/^redirects: 307 to https:\/\/x\.example\/\{any\} <- 23:/),
-        expect.stringMatching(/^origins: off <- 23:\d+ routes/),
+        expect.stringMatching(/^redirects: 307 to https:\/\/x\.example\/\{any\} <- 31:/),
+        expect.stringMatching(/^origins: off <- 31:\d+ routes/),
       ]),
     )
+  })
+
+  test('is explained with who need not pay, who gets nothing and what is free', async () => {
+    const facts = await factsOf('GET /partners')
+    const own = 'routes."GET /partners"'
+    expect(facts).toEqual(
+      expect.arrayContaining([
+        `denies networks: 192.0.2.1/32 <- 29:12 ${own}.deny.networks`,
+        `allows keys of: partner-a <- 26:7 ${own}.allow.keys`,
+        `allows tokens of: https://id.example/ <- 27:52 ${own}.allow.jwt.issuer`,
+        `for: one <- 27:84 ${own}.allow.jwt.audience[0]`,
+        `for: (secret) <- 27:89 ${own}.allow.jwt.audience[1]`,
+        `whose plan is: big <- 27:118 ${own}.allow.jwt.claims.plan`,
+        'passed on: no <- default',
+        `allows networks: 10.0.0.0/8 <- 28:7 ${own}.allow.networks`,
+        `free of charge: 100 requests per day and address <- 30:5 ${own}.freeQuota`,
+      ]),
+    )
+    expect(facts.join('\n')).not.toContain('ab'.repeat(32))
   })
 
   test('is in columns at a terminal', async () => {

@@ -1,3 +1,4 @@
+import { accessTopic } from './access-topic.ts'
 import { limitsTopic } from './limits-topic.ts'
 import { offersTopic, priceTopic } from './price-topics.ts'
 import type { Topic } from './topic.ts'
@@ -8,6 +9,7 @@ import { writtenTopic } from './written-topic.ts'
 export const TOPICS: readonly Topic[] = [
   priceTopic,
   offersTopic,
+  accessTopic,
   wayTopic,
   corsTopic,
   limitsTopic,
