@@ -54,6 +54,7 @@ function get(path: string, headers: Record<string, string> = {}): Promise<Respon
 
 const PARIS = '/v1/weather/paris'
 const lastHeaders = () => world.api.requests.at(-1)?.headers ?? {}
+const metrics = async () => (await fetch(`${gateway.adminUrl}/metrics`)).text()
 const lastLog = () => gateway.logs.filter(({ msg }) => msg === 'request').at(-1)
 
 describe('whoever has a key', () => {
@@ -73,8 +74,7 @@ describe('whoever has a key', () => {
       ...{ 'farebox-client': 'partner-a', 'farebox-client-type': 'key' },
     })
     expect(JSON.stringify([lastHeaders(), gateway.logs])).not.toContain(KEY)
-    const metrics = await (await fetch(`${gateway.adminUrl}/metrics`)).text()
-    expect(metrics).toContain(
+    expect(await metrics()).toContain(
       'farebox_known_clients_requests_total{route="GET /v1/weather/{city}",by="key",client="partner-a"} 1',
     )
   })
@@ -113,6 +113,9 @@ describe('whoever has a key', () => {
     await expect
       .poll(() => gateway.logs.some(log => log['credentialFlaw'] === 'unknown_key'))
       .toBe(true)
+    expect(await metrics()).toMatch(
+      /farebox_credentials_refused_total\{route="GET \/v1\/weather\/\{city\}",reason="unknown_key"\} [12]\n/,
+    )
     expect(world.api.requests).toEqual([])
   })
 
