@@ -87,18 +87,18 @@ function checkRedirect(
   { path, context }: Place,
 ): AnswerConfig | null {
   const toPath = [...path, 'to']
-  const [, origin = '', template = ''] =
+  const [, written = '', template = ''] =
     /^([A-Za-z][A-Za-z0-9+.-]*:\/\/[^/?#]*)?(.*)$/s.exec(to) ?? []
   const refuse = (reason: string): null => {
     const message = `${context.quote(toPath)} is not where a request can be sent`
     context.report(toPath, { message, cure: sentence(reason) })
     return null
   }
-  if (/[{}]/.test(origin)) return refuse('write parameters in the path only, not in the host')
-  if (origin !== '') {
-    const read = readHttpUrl(origin)
-    if (read.kind === 'refused') return refuse(read.cure)
-  }
+  if (/[{}]/.test(written)) return refuse('write parameters in the path only, not in the host')
+  const read = written === '' ? null : readHttpUrl(written)
+  if (read?.kind === 'refused') return refuse(read.cure)
+  // In ASCII, whatever letters its host was written with: it goes into a header.
+  const origin = read?.url.origin ?? ''
   const parsed = parsePathTemplate(template || '/', segments)
   if (parsed.kind === 'invalid') return refuse(parsed.reason)
   return { kind: 'redirect', origin, template: template || '/', status: Number(status) }

@@ -2,6 +2,9 @@ import { randomBytes } from 'node:crypto'
 import { type Address, bytesToHex, type Hex, type LocalAccount } from 'viem'
 import type { Chain } from './chain.ts'
 
+/** As much of a chain as signing needs: nobody is asked. */
+export type SigningChain = Pick<Chain, 'chainId' | 'token'>
+
 /** EIP-712 types of EIP-3009 and EIP-2612, as the standards write them. */
 export const tokenTypes = {
   TransferWithAuthorization: transferFields(),
@@ -20,7 +23,7 @@ export const tokenTypes = {
 } as const
 
 /** The signing domain of the test dollar on a chain. */
-export function tokenDomain(chain: Chain) {
+export function tokenDomain(chain: SigningChain) {
   const { chainId, token } = chain
   return { name: 'USDC', version: '2', chainId, verifyingContract: token } as const
 }
@@ -47,7 +50,7 @@ export function authorization(
 
 /** Signs a transfer as a wallet would: 65 bytes, r then s then v. */
 export function signTransfer(
-  chain: Chain,
+  chain: SigningChain,
   signer: LocalAccount,
   message: Authorization,
 ): Promise<Hex> {

@@ -2,8 +2,12 @@ import { DatabaseSync } from 'node:sqlite'
 import type { LocalAccount } from 'viem'
 import { z } from 'zod'
 import { buyer } from './accounts.ts'
-import { type Authorization, authorization, signTransfer } from './authorizations.ts'
-import type { Chain } from './chain.ts'
+import {
+  type Authorization,
+  authorization,
+  type SigningChain,
+  signTransfer,
+} from './authorizations.ts'
 
 const challengeSchema = z.object({
   accepts: z.array(
@@ -57,7 +61,7 @@ export interface SignOptions {
 
 /** Fetches a URL's challenge and signs a payment for it: the value of a v2 payment header. */
 export async function signFor(
-  chain: Chain,
+  chain: SigningChain,
   url: string,
   options: SignOptions & { readonly init?: RequestInit } = {},
 ): Promise<string> {
@@ -65,7 +69,7 @@ export async function signFor(
 }
 
 export async function signChallenge(
-  chain: Chain,
+  chain: SigningChain,
   challenge: Challenge,
   options: SignOptions = {},
 ): Promise<string> {
