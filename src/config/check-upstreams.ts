@@ -6,6 +6,7 @@ import { checkHealth } from './check-health.ts'
 import { checkLocalFacilitator } from './check-local.ts'
 import { checkTargets } from './check-targets.ts'
 import { checkUpstreamHost } from './check-upstream-host.ts'
+import { checkUpstreamTls } from './check-upstream-tls.ts'
 import { baseOf, readHttpUrl } from './check-url.ts'
 import type { FacilitatorPreset } from './facilitator-presets.ts'
 import type {
@@ -23,9 +24,11 @@ import { uniqueName } from './unique-name.ts'
 export function checkUpstreams(settings: Settings, context: CheckContext): UpstreamConfig[] {
   return Object.entries(settings.upstreams).map(([name, setting]) => {
     const path = ['upstreams', name]
+    const targets = checkTargets(setting.url, [...path, 'url'], context)
     return {
       name,
-      targets: checkTargets(setting.url, [...path, 'url'], context),
+      targets,
+      tls: checkUpstreamTls(setting, targets, { path: [...path, 'tls'], context }),
       headers: checkHeaders(setting.headers, [...path, 'headers'], context),
       host: checkUpstreamHost(setting, [...path, 'host'], context),
       connectTimeoutMs: setting.connectTimeout,

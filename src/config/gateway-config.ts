@@ -11,7 +11,7 @@ import type {
   UpstreamHost,
 } from './shaping-config.ts'
 import type { TlsConfig } from './tls-config.ts'
-import type { HealthCheckConfig, UpstreamTarget } from './upstream-config.ts'
+import type { HealthCheckConfig, UpstreamTarget, UpstreamTlsConfig } from './upstream-config.ts'
 
 /**
  * The configuration as the rest of the house reads it: defaults filled in, secrets resolved, names
@@ -167,6 +167,8 @@ export interface UpstreamConfig {
   /** Added to every request, over whatever the client sent. */
   readonly headers: Readonly<Record<string, string>>
   readonly host: UpstreamHost
+  /** Null: public authorities are trusted, and no certificate is shown. */
+  readonly tls: UpstreamTlsConfig | null
   readonly connectTimeoutMs: number
   /** How long a body may be silent before it counts as broken. */
   readonly bodyTimeoutMs: number

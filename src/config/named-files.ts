@@ -11,11 +11,14 @@ const FILE_KEYS: readonly Path[] = [
   ['server', 'tls', 'clientCa'],
 ]
 
-/** What routes answer with. */
-function answerKeys(tree: Tree | null): Path[] {
-  const routes = tree === null ? null : locate(tree, ['routes'])
-  if (routes === null || !routes.exact || routes.node.kind !== 'map') return []
-  return [...routes.node.entries.keys()].map(key => ['routes', key, 'respond', 'file'])
+/** The same, in every entry of a section. */
+const FILE_KEYS_OF_ENTRIES: Readonly<Record<string, readonly Path[]>> = {
+  routes: [['respond', 'file']],
+  upstreams: [
+    ['tls', 'ca'],
+    ['tls', 'cert'],
+    ['tls', 'key'],
+  ],
 }
 
 /**
@@ -25,10 +28,21 @@ function answerKeys(tree: Tree | null): Path[] {
 export function filesNamedIn(text: string, sources: VariableSources): string[] {
   const { directory } = sources
   const { tree } = readDocument(text, written => resolveVariables(written, sources))
-  const named = [...FILE_KEYS, ...answerKeys(tree)].flatMap(path => {
-    if (tree === null) return []
-    const { exact, node } = locate(tree, path)
-    return exact && node.kind === 'text' ? [resolve(directory, node.value)] : []
-  })
+  const named = tree === null ? [] : namedIn(tree).map(name => resolve(directory, name))
   return [...new Set([...secretFilesIn(text, directory), ...named])]
+}
+
+function namedIn(tree: Tree): string[] {
+  const inEntries = Object.entries(FILE_KEYS_OF_ENTRIES).flatMap(([section, keys]) =>
+    entriesOf(tree, section).flatMap(entry => keys.map(key => [section, entry, ...key])),
+  )
+  return [...FILE_KEYS, ...inEntries].flatMap(path => {
+    const { exact, node } = locate(tree, path)
+    return exact && node.kind === 'text' ? [node.value] : []
+  })
+}
+
+function entriesOf(tree: Tree, section: string): string[] {
+  const { exact, node } = locate(tree, [section])
+  return exact && node.kind === 'map' ? [...node.entries.keys()] : []
 }

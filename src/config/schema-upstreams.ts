@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { localFacilitator } from './schema-local.ts'
 import { upstreamHost } from './schema-shaping.ts'
 import { upstreamHealth } from './schema-upstream-health.ts'
+import { upstreamTls } from './schema-upstream-tls.ts'
 import { duration, text, wholeNumber } from './schema-values.ts'
 
 const headers = z.record(z.string(), z.string().max(16 * 1024)).meta({
@@ -105,6 +106,7 @@ const upstreamFull = z.strictObject({
       'Requests that may wait for a connection to each server; more are answered with 503. 0: none.',
   }),
   health: upstreamHealth.optional(),
+  tls: upstreamTls.optional(),
 })
 
 export const upstream = z

@@ -17,3 +17,13 @@ export interface HealthCheckConfig {
   readonly intervalMs: number
   readonly timeoutMs: number
 }
+
+/** How the certificate of an https target is judged, which it always is. */
+export interface UpstreamTlsConfig {
+  /** PEM of the authorities that may have signed it; null: the public ones. */
+  readonly ca: string | null
+  /** PEM: what we show. The key is never logged. Null: nothing. */
+  readonly identity: { readonly cert: string; readonly key: string } | null
+  /** What a target is asked for, and what its certificate must be for; null: the host of its URL. */
+  readonly serverName: string | null
+}

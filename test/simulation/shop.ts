@@ -98,7 +98,7 @@ export function shopConfig(rpc: readonly string[]): GatewayConfig {
     upstreams: [
       {
         ...{ name: 'api', targets: [API], headers: {} },
-        ...{ connectTimeoutMs: 1_000, bodyTimeoutMs: 60_000, health: null },
+        ...{ connectTimeoutMs: 1_000, bodyTimeoutMs: 60_000, health: null, tls: null },
         ...{ maxConnections: 64, maxQueue: 1_024 },
         host: { kind: 'upstream' },
       },

@@ -21,6 +21,7 @@ export function upstreamAt(
     maxConnections: 4,
     maxQueue: 1_024,
     health: null,
+    tls: null,
     ...settings,
   }
   return createUpstream(config, observer)
