@@ -20,7 +20,7 @@ import {
 } from './payments.ts'
 import { openWorld } from './world.ts'
 
-const ROUNDS = 3
+const ROUNDS = 7
 const PAID_A_ROUND = 300
 const PAYING_CONNECTIONS = 8
 const JUNK = 6_000

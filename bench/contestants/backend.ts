@@ -52,6 +52,11 @@ createHttpServer((request, response) => {
   })
 }).listen(facilitatorPort, '127.0.0.1')
 
+/** As abuse.ts forges signatures: the only thing about one that is looked at here. */
+function isForged(text: string): boolean {
+  return text.includes(`${'11'.repeat(32)}1b`)
+}
+
 function answerTo(path: string, text: string): string {
   const payer = /"from":"(0x[0-9A-Fa-f]{40})"/.exec(text)?.[1] ?? ''
   switch (path) {
@@ -61,7 +66,7 @@ function answerTo(path: string, text: string): string {
       return JSON.stringify(asked)
     case '/verify':
       asked.verify++
-      if (richPayer === undefined || richPayer === payer.toLowerCase()) {
+      if (richPayer === undefined || (richPayer === payer.toLowerCase() && !isForged(text))) {
         return JSON.stringify({ isValid: true, payer })
       }
       asked.refused++
