@@ -24,6 +24,6 @@ export interface UpstreamTlsConfig {
   readonly ca: string | null
   /** PEM: what we show. The key is never logged. Null: nothing. */
   readonly identity: { readonly cert: string; readonly key: string } | null
-  /** What a target is asked for, and what its certificate must be for; null: the host of its URL. */
+  /** The name to ask for, which the certificate must be for; null: the host of the URL. */
   readonly serverName: string | null
 }

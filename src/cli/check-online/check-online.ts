@@ -6,6 +6,7 @@ import { askNodes } from './ask-nodes.ts'
 import { askPublicUrl } from './ask-public-url.ts'
 import { askReceivers } from './ask-receiver.ts'
 import { askTokens } from './ask-token.ts'
+import { askUpstreams } from './ask-upstreams.ts'
 import { type Finding, findingsAt } from './finding.ts'
 import type { Inquiry, Question } from './inquiry.ts'
 import { createNodeReports } from './nodes.ts'
@@ -19,6 +20,7 @@ const QUESTIONS: readonly Question[] = [
   askReceivers,
   askClock,
   askPublicUrl,
+  askUpstreams,
 ]
 
 /** No question takes more than four of these one after the other. */

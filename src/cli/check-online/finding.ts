@@ -6,7 +6,14 @@ export type Level = 'ok' | 'warning' | 'problem' | 'not-checked'
 /** One thing that the world answered, or was not asked. Never holds a secret or an RPC URL. */
 export interface Finding {
   readonly level: Level
-  readonly question: 'facilitators' | 'rpc' | 'token' | 'payTo' | 'clock' | 'publicUrl'
+  readonly question:
+    | 'facilitators'
+    | 'rpc'
+    | 'token'
+    | 'payTo'
+    | 'clock'
+    | 'publicUrl'
+    | 'upstreams'
   /** Into the configuration file; where nothing is written there, into what should hold it. */
   readonly path: Path
   /** A sentence without its full stop. Foreign text in it is made safe to show. */

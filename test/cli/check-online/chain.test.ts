@@ -51,6 +51,7 @@ describe('a file that is true', () => {
       'payTo ok',
       'clock ok',
       'publicUrl not-checked',
+      'upstreams warning',
     ])
     expect(findings[2]).toMatchObject({ line: 5, item: 'networks.base-sepolia.rpc[0]' })
     expect(findings[4]).toMatchObject({ line: 2, item: 'payTo' })

@@ -196,5 +196,5 @@ test('a person sees a line for each finding, with place and cure, and the count 
   expect(lines.find(line => line.startsWith('not checked: '))).toContain(
     'base-sepolia: it has no rpc',
   )
-  expect(lines.at(-1)).toBe('1 problem, 0 warnings, 3 not checked')
+  expect(lines.at(-1)).toBe('1 problem, 1 warning, 3 not checked')
 })
