@@ -131,10 +131,11 @@ export class RawHttp2 {
     return { type: head.readUInt8(3), flags: head.readUInt8(4), stream, payload }
   }
 
-  /** Reads on until a frame of this type comes; of this stream, if one is named. */
-  async until(type: number, stream?: number): Promise<Frame> {
+  /** Reads on until a frame of this type comes, of this stream, if one is named; or one of another. */
+  async until(type: number, stream?: number, other?: number): Promise<Frame> {
     for (;;) {
       const found = await this.next()
+      if (found.type === other) return found
       if (found.type === type && (stream === undefined || found.stream === stream)) return found
     }
   }
