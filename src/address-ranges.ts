@@ -45,8 +45,28 @@ export function parseRange(text: string): AddressRange | null {
   return bits < 0 || bits > width ? null : [address, bits]
 }
 
-export function isWithin(address: Address, ranges: readonly AddressRange[]): boolean {
-  return ranges.some(([base, bits]) => base.kind() === address.kind() && address.match(base, bits))
+/** Whether an address is in one of the ranges, at a cost that does not grow with their number. */
+export function createRangeMatch(ranges: readonly AddressRange[]): (address: Address) => boolean {
+  const byLength = new Map<string, { kind: string; shift: bigint; prefixes: Set<bigint> }>()
+  for (const [base, bits] of ranges) {
+    const kind = base.kind()
+    const shift = BigInt((kind === 'ipv4' ? 32 : 128) - bits)
+    const known = byLength.get(`${kind}/${bits}`) ?? { kind, shift, prefixes: new Set() }
+    known.prefixes.add(numberOf(base) >> shift)
+    byLength.set(`${kind}/${bits}`, known)
+  }
+  const lengths = [...byLength.values()]
+  return address => {
+    const number = numberOf(address)
+    const own = address.kind()
+    return lengths.some(
+      ({ kind, shift, prefixes }) => kind === own && prefixes.has(number >> shift),
+    )
+  }
+}
+
+function numberOf(address: Address): bigint {
+  return BigInt(`0x${Buffer.from(address.toByteArray()).toString('hex')}`)
 }
 
 /**
@@ -55,12 +75,13 @@ export function isWithin(address: Address, ranges: readonly AddressRange[]): boo
  */
 export function createRangeList(ranges: readonly AddressRange[]): (address: string) => boolean {
   const known = new Map<string, boolean>()
+  const matches = createRangeMatch(ranges)
   return text => {
     const decided = known.get(text)
     if (decided !== undefined) return decided
     if (known.size >= ADDRESSES_REMEMBERED) known.clear()
     const address = parseAddress(text)
-    const fresh = address !== null && isWithin(address, ranges)
+    const fresh = address !== null && matches(address)
     known.set(text, fresh)
     return fresh
   }

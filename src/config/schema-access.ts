@@ -56,7 +56,7 @@ const allow = z.strictObject({
   keys: z
     .array(clientKey)
     .min(1)
-    .max(100_000)
+    .max(10_000)
     .optional()
     .meta({ description: 'API keys, each by its hash: {name: partner-a, sha256: …}.' }),
   header: z.enum(['authorization', 'x-api-key']).prefault('authorization').meta({

@@ -2,8 +2,8 @@ import {
   type Address,
   type AddressRange,
   createRangeList,
+  createRangeMatch,
   formatAddress,
-  isWithin,
   parseAddress,
   parseRange,
 } from '../address-ranges.ts'
@@ -58,7 +58,7 @@ export function createClientAddressReader(trustedProxies: readonly string[]): Cl
     return peer => justPeer(canonicalPeer(peer))
   }
   const ranges = trustedProxies.map(readRange)
-  const trusts: Trust = address => isWithin(address, ranges)
+  const trusts = createRangeMatch(ranges)
   const isTrustedPeer = createRangeList(ranges)
   return (peer, rawHeaders) => {
     const own = canonicalPeer(peer)
