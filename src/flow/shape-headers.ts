@@ -34,12 +34,22 @@ function isEmpty({ set, remove }: HeaderChanges): boolean {
   return Object.keys(set).length === 0 && remove.length === 0
 }
 
+const DECISIONS_KEPT_MAX = 1024
+
 type Stop = (name: string) => boolean
 
 /** In every spelling: what is set must not stand there a second time under a look-alike. */
 function createStop({ set, remove }: HeaderChanges): Stop {
   const stopped = new Set([...Object.keys(set), ...remove].map(canonicalHeaderName))
-  return name => stopped.has(canonicalHeaderName(name))
+  // Names repeat from request to request, and looking one up is ten times cheaper than reading it.
+  const decided = new Map<string, boolean>()
+  return name => {
+    const known = decided.get(name)
+    if (known !== undefined) return known
+    const stops = stopped.has(canonicalHeaderName(name))
+    if (decided.size < DECISIONS_KEPT_MAX) decided.set(name, stops)
+    return stops
+  }
 }
 
 function without(headers: readonly string[], stops: Stop): string[] {
