@@ -25,7 +25,7 @@ routes:
     rewrite: /internal/{city}/today
     headers: {response: {set: {Cache-Control: max-age=60}, remove: [x-a]}}
     mode: shadow
-  /health: free
+  /health: {price: free, rateLimit: {requests: 5, per: 1m}}
   POST /terms: {price: $1, respond: {body: hello, headers: {x-key: "\${KEY}"}}}
   GET /partners:
     price: $1
@@ -85,6 +85,7 @@ describe('a route', () => {
         `removes from response: x-a <- 19:69 ${own}.headers.response.remove[0]`,
         'origins: https://app.example <- 5:8 cors.origins',
         'remembered: 10m <- default',
+        'rate: any <- default',
         'body up to: 10MiB <- default',
         // Whatever no topic knows of.
         `description: Weather of one city <- 17:18 ${own}.description`,
@@ -96,8 +97,10 @@ describe('a route', () => {
     const priced = await factsOf('/v1/weather/paris')
     expect(priced).toContain('price: $0.001 <- 14:27 routes."GET /v1/weather/{city}"')
     expect(priced).toContain('mode: enforce <- default')
+    expect(priced).toContain('unpaid answers: any number <- default')
     const free = await factsOf('DELETE /health')
-    expect(free).toContain('price: free <- 21:12 routes."/health"')
+    expect(free).toContain('price: free <- 21:20 routes."/health".price')
+    expect(free).toContain('rate: 5 in 1m by address <- 21:26 routes."/health".rateLimit')
     expect(free.join('\n')).not.toContain('offer')
     const answered = await factsOf('POST /terms')
     expect(answered).toContain(

@@ -1,10 +1,12 @@
+import type { RateConfig } from '../../config/limits-config.ts'
 import { formatDuration, formatSize } from '../../config/values.ts'
-import type { Line, Topic } from './topic.ts'
+import { type Line, ownOrDefault, type Subject, type Topic } from './topic.ts'
 
 /** What is refused for being too large, too slow or too much. */
 export const limitsTopic: Topic = {
   title: 'LIMITS',
-  lines({ config, upstream }) {
+  lines(subject) {
+    const { config, upstream } = subject
     const { headerBytes, bodyBytes, requestTimeoutMs } = config.server.limits
     const server = (label: string, key: string, value: string): Line => {
       return { label, value, at: [['server', 'limits', key]] }
@@ -30,6 +32,30 @@ export const limitsTopic: Topic = {
       server('body up to', 'bodyBytes', formatSize(bodyBytes)),
       server('arrives within', 'requestTimeout', formatDuration(requestTimeoutMs)),
       ...ofUpstream,
+      ...rateLines(subject),
     ]
   },
+}
+
+function rateLines(subject: Subject): Line[] {
+  const { route, config } = subject
+  const places = ownOrDefault(subject, 'rateLimit')
+  const rates = route.rateLimits.map((rate, index): Line => {
+    // A single limit need not stand in a list.
+    const at = [...places.map(path => [...path, index]), ...places]
+    return { label: 'rate', value: `${rateText(rate)} by ${rate.by}`, at }
+  })
+  const none: Line = { label: 'rate', value: 'any', at: places }
+  const { unpaid } = config.limits
+  const unpaidLine = {
+    label: 'unpaid answers',
+    value: unpaid === null ? 'any number' : `${rateText(unpaid)} by address`,
+    at: [['limits', 'unpaid']],
+  }
+  const isAsked = route.price.kind === 'paid' && route.mode === 'enforce'
+  return [...(rates.length === 0 ? [none] : rates), ...(isAsked ? [unpaidLine] : [])]
+}
+
+function rateText({ requests, perMs }: RateConfig): string {
+  return `${requests} in ${formatDuration(perMs)}`
 }

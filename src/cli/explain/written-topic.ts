@@ -16,7 +16,7 @@ const EXPLAINED = {
   route: new Set(
     (
       'price upstream accepts settle billable timeout cors rewrite headers respond redirect mode ' +
-      'replay paymentIdentifier allow deny freeQuota'
+      'replay paymentIdentifier allow deny freeQuota rateLimit'
     ).split(' '),
   ),
   upstream: new Set('url headers host connectTimeout maxConnections'.split(' ')),
