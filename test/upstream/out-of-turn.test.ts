@@ -91,3 +91,33 @@ test('an answer to an aborted request is nobody’s', async () => {
   expect((await collect(second.body)).bytes.toString()).toBe('own')
   expect(server.connections).toHaveLength(2)
 })
+
+test('the rest of an answer that was given up, and one behind it, are nobody’s', async () => {
+  const [upstream, server] = await rawUpstreamOf(
+    socket => {
+      const isFirst = server.heads.length === 1
+      socket.write(isFirst ? 'HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nbegin' : answer('own'))
+    },
+    { maxConnections: 1 },
+  )
+  const first = asResponse(await send(upstream, requestTo('/1')))
+  first.body.cancel()
+  server.connections[0]?.write(`-rest${answer('late')}`)
+  const second = asResponse(await send(upstream, requestTo('/2')))
+  expect((await collect(second.body)).bytes.toString()).toBe('own')
+  await expect.poll(() => server.connections[0]?.destroyed).toBe(true)
+  expect(server.connections).toHaveLength(2)
+})
+
+test('an answer on a connection that waits for its next request is nobody’s', async () => {
+  const [upstream, server] = await rawUpstreamOf(socket => void socket.write(answer('own')), {
+    maxConnections: 1,
+  })
+  await collect(asResponse(await send(upstream, requestTo('/1'))).body)
+  expect(server.connections[0]?.destroyed).toBe(false)
+  server.connections[0]?.write(answer('stray'))
+  await expect.poll(() => server.connections[0]?.destroyed).toBe(true)
+  const second = asResponse(await send(upstream, requestTo('/2')))
+  expect((await collect(second.body)).bytes.toString()).toBe('own')
+  expect(server.connections).toHaveLength(2)
+})
