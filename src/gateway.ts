@@ -21,6 +21,7 @@ import { attemptMsMax, type Recovery, startRecovery } from './flow/recovery.ts'
 import { startSettlementCheck } from './flow/settlement-check.ts'
 import { createSettlementWatch } from './flow/settlement-watch.ts'
 import { createStoreHealth } from './flow/store-health.ts'
+import { createTunnels } from './flow/websocket/tunnels.ts'
 import { connectFacilitators } from './gateway/facilitators.ts'
 import { startServer } from './gateway/server.ts'
 import { startAdmin } from './http/admin.ts'
@@ -157,10 +158,13 @@ export async function openGateway(
   opened.defer(() => holds.close())
   const deliveries = startDeliveryRecord({ ledger, clock, reportError })
   opened.defer(() => deliveries.close())
-  const around = { force, ledger, observer, clock, holds, deliveries, sharedCounters }
+  const tunnels = createTunnels({ observer, clock })
+  const parts = { holds, deliveries, tunnels, sharedCounters }
+  const around = { force, ledger, observer, clock, ...parts }
   const house = openHouse({ ...around, claimLeftOpen, settlements, settlementCheck })
   const server = await startServer(force, house)
   opened.defer(() => server.drain(force.current.config.server.drainTimeoutMs))
+  opened.defer(() => tunnels.close())
   opened.defer(() => settlements.close())
   opened.defer(() => readiness.startDraining())
   warnOfShadow(force.current.config, logger)

@@ -6,6 +6,7 @@ import type { CheckContext } from './check-context.ts'
 import { checkRateLimits, reportPayerOnFree } from './check-limits.ts'
 import { checkPrice } from './check-prices.ts'
 import { checkShaping, type ShapingDefaults } from './check-shaping.ts'
+import { checkWebSocket } from './check-websocket.ts'
 import type { PriceConfig, RouteConfig } from './gateway-config.ts'
 import type { RateLimitConfig } from './limits-config.ts'
 import { type Path, quote, sentence } from './problems.ts'
@@ -87,6 +88,7 @@ function checkRoute(setting: RouteSetting, key: string, scope: RouteScope) {
     timeoutMs: setting.timeout,
     access: checkAccess(setting, defaults.access, { path, route: key, context }),
     replay: replay === undefined ? null : { forMs: replay.for, bytesMax: replay.maxBytes },
+    websocket: checkWebSocket(setting.websocket, key, context),
     identifierRequired: paymentIdentifier === 'required',
     rateLimits: rateLimitsOf(setting, key, { price, defaults, context }),
   }

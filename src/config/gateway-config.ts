@@ -12,6 +12,7 @@ import type {
 } from './shaping-config.ts'
 import type { TlsConfig } from './tls-config.ts'
 import type { HealthCheckConfig, UpstreamTarget, UpstreamTlsConfig } from './upstream-config.ts'
+import type { WebSocketConfig } from './websocket-config.ts'
 
 /**
  * The configuration as the rest of the house reads it: defaults filled in, secrets resolved, names
@@ -217,6 +218,8 @@ export interface RouteConfig {
   readonly access: AccessConfig
   /** Null: responses are not kept. */
   readonly replay: ReplayConfig | null
+  /** Null: WebSocket handshakes are forwarded as plain requests. */
+  readonly websocket: WebSocketConfig | null
   /** Whether a payment must carry an identifier of its client (x402 v2 only). */
   readonly identifierRequired: boolean
   /** All of them hold. */

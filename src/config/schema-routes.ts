@@ -10,6 +10,7 @@ import {
   rewrite,
 } from './schema-shaping.ts'
 import { duration, name, size, statusRange, text } from './schema-values.ts'
+import { websocket } from './schema-websocket.ts'
 
 export const paymentIdentifier = z.enum(['optional', 'required']).meta({
   description:
@@ -133,6 +134,7 @@ const routeFull = z.strictObject({
   deny: denySetting.optional(),
   freeQuota: freeQuotaSetting.optional(),
   replay: replay.optional(),
+  websocket: websocket.optional(),
   paymentIdentifier: paymentIdentifier.optional(),
   rateLimit: rateLimitSetting.optional(),
 })

@@ -12,11 +12,13 @@ const READY = { kind: 'ready' } as const
  */
 export function createAnswer(config: AnswerConfig, segments: readonly Segment[]): Upstream {
   const answer = config.kind === 'respond' ? respond(config) : redirect(config, segments)
+  const send: Upstream['send'] = async request => ({ kind: 'response', ...answer(request) })
   return {
     name: config.kind,
     targets: [],
     condition: () => READY,
-    send: async request => ({ kind: 'response', ...answer(request) }),
+    send,
+    upgrade: send,
     close: async () => {},
   }
 }

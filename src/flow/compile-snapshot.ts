@@ -97,12 +97,14 @@ function compileRoute(config: RouteConfig, routeParts: RouteParts): Route {
     price,
     shadow: config.mode === 'shadow' ? offersOf(config) : null,
     settle: config.settle,
-    isBillable: status => billable.some(({ from, to }) => from <= status && status <= to),
+    isBillable: status =>
+      status === 101 || billable.some(({ from, to }) => from <= status && status <= to),
     timeoutMs: config.timeoutMs,
     cors: compileCors(config.cors),
     access: routeParts.parts.access.get(config.key) ?? null,
     freeQuota: config.access.freeQuota,
     replay: config.replay,
+    websocket: config.websocket,
     identifierRequired: config.identifierRequired,
     rateLimits: compileRateLimits(config.rateLimits),
   }

@@ -1,4 +1,4 @@
-import type { Readable } from 'node:stream'
+import type { Duplex, Readable } from 'node:stream'
 import type { ProblemCode } from './problems.ts'
 
 /** One request and the way to answer it. `http/exchange.ts` implements it over node:http. */
@@ -40,6 +40,9 @@ export interface Exchange {
   /** Reads the body into memory if it is at most `bytesMax` long; a longer one stays a stream. */
   readBody(bytesMax: number): Promise<ReadBody>
 
+  /** A WebSocket handshake: a reply with status 101 opens a tunnel. */
+  readonly isHandshake: boolean
+
   /** True once the client has gone away. */
   readonly clientGone: boolean
 
@@ -57,6 +60,8 @@ export interface Exchange {
 export interface RequestFlaw {
   readonly code: ProblemCode
   readonly detail: string
+  /** Of the answer; names and values in turn. */
+  readonly headers?: readonly string[]
 }
 
 export type ReadBody =
@@ -82,6 +87,7 @@ export interface ReplyStream {
   readonly isEmpty?: boolean
   /**
    * Streams to the client with back-pressure. Resolves when the last byte is handed over, or not.
+   * What follows a 101 flows both ways and has no last byte: resolves when it has begun.
    */
   pipeTo(sink: ReplySink): Promise<Delivery>
   /** Throws the body away and aborts the upstream's request. */
@@ -96,6 +102,8 @@ export interface ReplySink {
   end(trailers: readonly string[]): void
   /** Ends the connection, so that the client cannot take a truncated body for a whole one. */
   destroy(): void
+  /** The client's connection, once a 101 has taken it out of HTTP. */
+  readonly connection?: Duplex
 }
 
 export type Delivery = 'delivered' | 'aborted'

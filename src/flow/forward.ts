@@ -8,6 +8,7 @@ import { clientHeaders, givenReply, withoutCredential } from './gifts.ts'
 import type { Visit } from './house.ts'
 import type { Bought, Purchase } from './purchase.ts'
 import type { Route } from './route.ts'
+import { forwardRequest } from './websocket/handshake.ts'
 
 /** @param served What log and metrics call it when the upstream answers. */
 export async function forwardFree(visit: Visit, route: Route, served = 'free'): Promise<Reply> {
@@ -70,7 +71,9 @@ async function send(
   if (route.hostFor !== null) added.push('Host', route.hostFor(exchange.host ?? ''))
   const sent = withoutCredential(visit)
   const { headers } = route
-  const outcome = await route.upstream.send(
+  const outcome = await forwardRequest(
+    visit,
+    route,
     {
       method: exchange.method,
       target: visit.forwardedTarget,

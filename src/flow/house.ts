@@ -17,6 +17,7 @@ import type { SettlementCheck } from './settlement-check.ts'
 import type { SettlementWatch } from './settlement-watch.ts'
 import type { ShadowCharge } from './shadow.ts'
 import type { VerificationGate } from './verification-gate.ts'
+import type { Tunnels } from './websocket/tunnels.ts'
 
 /** Everything the corridor may use. `gateway.ts` puts it together. */
 export interface House {
@@ -37,6 +38,7 @@ export interface House {
   readonly holdBack: HoldBack
   /** For responses that are being gathered, to be given again. */
   readonly replayRoom: Room
+  readonly tunnels: Tunnels
   readonly clock: Clock
   /** Ends a visit and records it, whatever its end was. */
   close(visit: Visit, reply: Reply, delivery: Delivery): Promise<void>

@@ -14,6 +14,7 @@ import { createRoom } from './room.ts'
 import type { SettlementCheck } from './settlement-check.ts'
 import type { SettlementWatch } from './settlement-watch.ts'
 import { createVerificationGate } from './verification-gate.ts'
+import type { Tunnels } from './websocket/tunnels.ts'
 
 export interface HouseParts {
   readonly force: Force
@@ -22,6 +23,7 @@ export interface HouseParts {
   readonly clock: Clock
   readonly holds: HoldRenewal
   readonly deliveries: DeliveryRecord
+  readonly tunnels: Tunnels
   /** Told when a claim's settlement was left open. */
   readonly claimLeftOpen: () => void
   /** Default: no request waits for a settlement to become known. */
@@ -36,7 +38,7 @@ export interface HouseParts {
 const REPLAY_BYTES_MAX = 64 * 1024 ** 2
 
 export function openHouse(parts: HouseParts): House {
-  const { force, ledger, observer, clock, claimLeftOpen, holds, deliveries } = parts
+  const { force, ledger, observer, clock, claimLeftOpen, holds, deliveries, tunnels } = parts
   const { server } = force.current.config
   const rates = createRateCounters({ clock, shared: parts.sharedCounters ?? null })
   return {
@@ -47,6 +49,7 @@ export function openHouse(parts: HouseParts): House {
     settlementCheck: parts.settlementCheck ?? null,
     holds,
     deliveries,
+    tunnels,
     leases: createLeases(key => deliveries.isBehind(key)),
     freeQuotas: createFreeQuotas({
       ...{ ledger, clock },

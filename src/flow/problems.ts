@@ -104,6 +104,11 @@ export const PROBLEMS = {
     title: 'The request is for a host that this gateway does not serve.',
     cure: 'Send the public host name in Host; its operator lists it in server.hosts.',
   },
+  websocket_version_required: {
+    status: 426,
+    title: 'The WebSocket handshake is not of version 13.',
+    cure: 'Send Sec-WebSocket-Version: 13 (RFC 6455), once.',
+  },
   too_many_headers: {
     status: 431,
     title: 'The request has more headers than this gateway takes.',
@@ -149,6 +154,11 @@ export const PROBLEMS = {
     title: 'The gateway failed. Nothing was charged by this request.',
     cure: 'Send the same request with the same payment again, and tell the operator.',
   },
+  upgrade_refused: {
+    status: 501,
+    title: 'This gateway changes to no protocol but WebSocket, and that by a GET over HTTP/1.1.',
+    cure: 'Send the request without Upgrade, or one WebSocket handshake (RFC 6455). CONNECT is never taken.',
+  },
   upstream_unreachable: {
     status: 502,
     title: 'The API behind this gateway could not be reached.',
@@ -182,6 +192,12 @@ export const PROBLEMS = {
     status: 503,
     title: 'The gateway cannot record payments right now, so it takes none.',
     cure: 'Wait for Retry-After, then send the same request with the same payment again.',
+    retryAfterSeconds: 5,
+  },
+  too_many_tunnels: {
+    status: 503,
+    title: 'As many WebSockets are open on this route as may be. Nothing was charged.',
+    cure: 'Wait for Retry-After, then send the same handshake with the same payment again.',
     retryAfterSeconds: 5,
   },
   shutting_down: {

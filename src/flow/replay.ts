@@ -30,7 +30,8 @@ export async function keepForReplay(
   const length = lengthOf(headers)
   const variant = variantOf(visit.exchange, headers)
   const isTooLong = visit.exchange.method !== 'HEAD' && (length ?? 0) > (replay?.bytesMax ?? 0)
-  if (replay === null || variant === null || isTooLong) return null
+  // What follows a 101 is a conversation.
+  if (replay === null || variant === null || isTooLong || status === 101) return null
   const { house, exchange } = visit
   const keep = async (bytes: Buffer, trailers: readonly string[]): Promise<void> => {
     const until = unixMs(house.clock() + replay.forMs)

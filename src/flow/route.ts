@@ -1,6 +1,7 @@
 import type { RouteAccess } from '../access/access.ts'
 import type { FreeQuotaConfig } from '../config/access-config.ts'
 import type { ReplayConfig, SettleMode } from '../config/gateway-config.ts'
+import type { WebSocketConfig } from '../config/websocket-config.ts'
 import type { Offer } from '../core/payment.ts'
 import type { UnixMs } from '../core/time.ts'
 import type { PathTemplate } from '../routing/target-template.ts'
@@ -26,7 +27,7 @@ export interface Route {
   /** What is counted instead of charged, in shadow mode; null: it is charged. */
   readonly shadow: readonly Offer[] | null
   readonly settle: SettleMode
-  /** Whether a response with this status is charged for. */
+  /** Whether a response with this status is charged for. A 101 is: it opens what was asked for. */
   isBillable(status: number): boolean
   /** Until the upstream's head must have arrived. */
   readonly timeoutMs: number
@@ -35,6 +36,8 @@ export interface Route {
   readonly access: RouteAccess | null
   readonly freeQuota: FreeQuotaConfig | null
   readonly replay: ReplayConfig | null
+  /** Null: WebSocket handshakes are forwarded as plain requests. */
+  readonly websocket: WebSocketConfig | null
   /** Whether a v2 payment must carry an identifier of its client. */
   readonly identifierRequired: boolean
   readonly rateLimits: RateLimits | null

@@ -69,6 +69,7 @@ function withoutTrailers(body: ReplyStream, stops: Stop): ReplyStream {
         drained: callback => sink.drained(callback),
         end: trailers => sink.end(without(trailers, stops)),
         destroy: () => sink.destroy(),
+        ...(sink.connection === undefined ? {} : { connection: sink.connection }),
       }),
     cancel: () => body.cancel(),
   }

@@ -12,6 +12,11 @@ const LINGER_MS = 1_000
 export interface Connections {
   /** Called for each request. Null: the connection may not ask for this one; it gets no answer. */
   begin(request: IncomingMessage, response: ServerResponse): BegunRequest | null
+  /**
+   * Called for a request that asks to change protocols: the connection's last. False: it gets no
+   * answer, for others are still owed theirs, or none is owed any more.
+   */
+  leave(socket: Socket): boolean
   /** Answers bytes that are not HTTP, or that come too slowly, and ends their connection. */
   refuse(error: NodeJS.ErrnoException, socket: Socket): void
 }
@@ -52,6 +57,13 @@ export function createConnections(): Connections {
         },
         end: () => line.unanswered--,
       }
+    },
+    leave(socket) {
+      const line = lines.get(socket)
+      if (line === undefined) return true
+      const isFree = line.takesMore && line.response.closed
+      line.takesMore = false
+      return isFree
     },
     refuse(error, socket) {
       // What still comes is read and thrown away.

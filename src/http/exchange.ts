@@ -28,6 +28,8 @@ const READ_AWAY_BYTES_MAX = 64 * 1024
 export class NodeExchange extends HeardRequest implements Exchange {
   /** What follows on the connection must not be read as a request. */
   readonly isLast: boolean
+  /** The head is a WebSocket handshake, wherever it came. */
+  protected readonly asksForWebSocket: boolean
 
   readonly #request: IncomingMessage
   readonly #response: ServerResponse
@@ -40,7 +42,7 @@ export class NodeExchange extends HeardRequest implements Exchange {
   constructor(request: IncomingMessage, response: ServerResponse, arrival: Arrival) {
     const { settings, scheme } = arrival
     const { method = '', url: target = '', rawHeaders, socket } = request
-    const { host, bodyLength, isLast, flaw } = readHead(request)
+    const { host, bodyLength, isLast, isHandshake, flaw } = readHead(request)
     const heard = { method, target, rawHeaders, host, bodyLength, flaw }
     super(heard, { settings, scheme, peer: socket.remoteAddress ?? '' })
     this.#request = request
@@ -49,10 +51,16 @@ export class NodeExchange extends HeardRequest implements Exchange {
     this.#arrival = arrival
     this.#awaitsContinue = arrival.awaitsContinue
     this.isLast = isLast || this.flaw !== null
+    this.asksForWebSocket = isHandshake && this.flaw === null
   }
 
   get certificateNames(): readonly string[] {
     return certificateNames(this.#socket)
+  }
+
+  /** Only on a connection that node:http has let go of can a 101 be written. */
+  get isHandshake(): boolean {
+    return false
   }
 
   bodyStream(): Readable | null {

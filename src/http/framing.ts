@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { RequestFlaw } from '../flow/exchange.ts'
+import { NO_SWITCH, readUpgrade, type Upgrade } from './handshake.ts'
 
 /** What the head of a request says about the request itself. */
 export interface RequestHead {
@@ -9,6 +10,8 @@ export interface RequestHead {
   readonly bodyLength: number | null
   /** What follows on this connection must not be read as a request. */
   readonly isLast: boolean
+  /** A WebSocket handshake, whole and well-formed. */
+  readonly isHandshake: boolean
   readonly flaw: RequestFlaw | null
 }
 
@@ -68,10 +71,13 @@ type Head = Pick<IncomingMessage, 'method' | 'httpVersion' | 'rawHeaders'>
  * read another request, or another number of requests, in it. What the parser itself refuses never
  * comes here: docs/edge.md lists both, and test/corpus holds it to that.
  */
-export function readHead({ method = '', httpVersion, rawHeaders }: Head): RequestHead {
+export function readHead(head: Head): RequestHead {
+  const { method = '', httpVersion, rawHeaders } = head
   if (rawHeaders.length > 2 * HEADERS_MAX) return flawed(TOO_MANY)
   // "GET /" without a version is HTTP/0.9 to the parser, and 2.0 has no business in these bytes.
   if (httpVersion !== '1.1' && httpVersion !== '1.0') return flawed(BAD_VERSION)
+  // Whatever came through it would be neither counted nor priced.
+  if (method === 'CONNECT') return flawed(NO_SWITCH)
   let host: string | null = null
   let bodyLength: number | null = 0
   let framed = false
@@ -101,7 +107,9 @@ export function readHead({ method = '', httpVersion, rawHeaders }: Head): Reques
       if (tokens.includes('upgrade')) isLast = true
     } else if (value.toLowerCase() !== '100-continue') return flawed(BAD_EXPECTATION)
   }
-  return { host, bodyLength, isLast, flaw: null }
+  const upgrade: Upgrade = isLast ? readUpgrade(head, bodyLength) : { kind: 'none' }
+  if (upgrade.kind === 'refused') return flawed(upgrade.flaw)
+  return { host, bodyLength, isLast, isHandshake: upgrade.kind === 'handshake', flaw: null }
 }
 
 function tokensOf(value: string): readonly string[] {
@@ -111,5 +119,5 @@ function tokensOf(value: string): readonly string[] {
 
 /** Nothing that such a head says is believed, and nothing that follows it. */
 function flawed(flaw: RequestFlaw): RequestHead {
-  return { host: null, bodyLength: null, isLast: true, flaw }
+  return { host: null, bodyLength: null, isLast: true, isHandshake: false, flaw }
 }

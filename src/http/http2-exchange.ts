@@ -24,6 +24,8 @@ export interface Http2Arrival {
 
 /** One request over HTTP/2: one stream of a connection that carries others beside it. */
 export class Http2Exchange extends HeardRequest implements Exchange {
+  /** Extended CONNECT (RFC 8441) is never taken. */
+  readonly isHandshake = false
   readonly #stream: ServerHttp2Stream
   readonly #arrival: Http2Arrival
   #awaitsContinue: boolean

@@ -11,18 +11,20 @@ import type { TlsConfig } from '../config/tls-config.ts'
 import { problemReply } from '../flow/answers.ts'
 import type { Exchange } from '../flow/exchange.ts'
 import { createConnections } from './connections.ts'
-import { NodeExchange } from './exchange.ts'
+import { type Arrival, NodeExchange } from './exchange.ts'
 import type { ExchangeSettings } from './heard-request.ts'
 import {
   createHttp2Connections,
   type Http2Connections,
   type Http2ServerOptions,
 } from './http2-server.ts'
+import { createInFlight } from './in-flight.ts'
 import { createTlsListener, type TlsListener } from './tls.ts'
+import { takeUpgrades } from './upgrades.ts'
 
 export interface HttpServer {
   readonly url: string
-  /** Requests that have begun and not ended. */
+  /** Requests that have begun and not ended, and connections that have changed protocols. */
   readonly inFlight: number
   /** For new connections. Only where there has been a certificate from the start. */
   useCertificate(tls: TlsConfig): void
@@ -62,20 +64,19 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   const { stallMsMax = STALL_MS_MAX } = options
   const scheme = options.tls ? 'https' : 'http'
   let draining = false
-  let inFlight = 0
-  let whenIdle: (() => void) | null = null
+  const inFlight = createInFlight()
   const isDraining = (): boolean => draining
   const connections = createConnections()
 
-  const answer = async (exchange: Exchange): Promise<void> => {
-    inFlight++
-    try {
+  const answer = (exchange: Exchange): Promise<void> =>
+    inFlight.run(async () => {
       if (draining) await exchange.respond(problemReply('shutting_down'))
       else await options.handle(exchange)
-    } finally {
-      inFlight--
-      if (inFlight === 0) whenIdle?.()
-    }
+    })
+
+  const arrival = (awaitsContinue: boolean): Arrival => {
+    const settings = options.settings()
+    return { settings, awaitsContinue, isDraining, scheme, stallMsMax }
   }
 
   const serve = async (
@@ -85,23 +86,9 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   ): Promise<void> => {
     const line = connections.begin(request, response)
     if (line === null) return
-    const settings = options.settings()
-    const arrival = { settings, awaitsContinue, isDraining, scheme, stallMsMax } as const
-    const exchange = new NodeExchange(request, response, arrival)
+    const exchange = new NodeExchange(request, response, arrival(awaitsContinue))
     if (exchange.isLast) line.takeNoMore()
     await answer(exchange).finally(line.end)
-  }
-
-  /** Resolves when nothing runs, or after `timeoutMs`. */
-  const idle = async (timeoutMs: number): Promise<void> => {
-    if (inFlight === 0) return
-    await new Promise<void>(resolve => {
-      const timer = setTimeout(resolve, timeoutMs)
-      whenIdle = () => {
-        clearTimeout(timer)
-        resolve()
-      }
-    })
   }
 
   const http2 = options.http2 === true ? openHttp2(options, { stallMsMax, handle: answer }) : null
@@ -111,25 +98,34 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   // An expectation that we do not know may be ignored (RFC 9110 section 10.1.1).
   server.on('checkExpectation', (request, response) => void serve(request, response, false))
   server.on('clientError', connections.refuse)
+  const upgrades = takeUpgrades(server, {
+    connections,
+    arrival: () => arrival(false),
+    serve(exchange) {
+      void answer(exchange)
+      void inFlight.run(() => exchange.closed)
+    },
+  })
   await listen(server, options.listen)
 
   return {
     url: urlOf(server, options.listen, scheme),
     useCertificate: next => tls?.useCertificate(next),
     get inFlight() {
-      return inFlight
+      return inFlight.count
     },
     async drain(timeoutMs) {
       draining = true
       const closed = new Promise<void>(resolve => void server.close(() => resolve()))
       server.closeIdleConnections()
       http2?.drain()
-      await idle(timeoutMs)
+      await inFlight.idle(timeoutMs)
       server.closeAllConnections()
       http2?.destroyConnections()
       tls?.destroyConnections()
+      upgrades.destroyAll()
       await closed
-      await idle(RECORD_MS_MAX)
+      await inFlight.idle(RECORD_MS_MAX)
     },
   }
 }

@@ -1,4 +1,5 @@
 import type { NetworkId } from '../core/payment.ts'
+import type { TunnelClosed, TunnelOpened } from './tunnel-events.ts'
 
 /** One request has ended, whatever its end. Carries no header, no query and no payment's bytes. */
 export interface RequestFinished {
@@ -219,6 +220,8 @@ export interface GatewayObserver {
   gasBalanceRead(event: GasBalanceRead): void
   gasSpent(event: GasSpent): void
   facilitatorServed(event: FacilitatorServed): void
+  tunnelOpened(event: TunnelOpened): void
+  tunnelClosed(event: TunnelClosed): void
   /** Something broke: an outcome that nobody expected. */
   errorReported(event: ErrorReported): void
   workerEnded(event: WorkerEnded): void
@@ -259,6 +262,8 @@ export function combineObservers(
     gasBalanceRead: all('gasBalanceRead'),
     gasSpent: all('gasSpent'),
     facilitatorServed: all('facilitatorServed'),
+    tunnelOpened: all('tunnelOpened'),
+    tunnelClosed: all('tunnelClosed'),
     errorReported: all('errorReported'),
     workerEnded: all('workerEnded'),
   }

@@ -80,6 +80,9 @@ export function createLogObserver(log: LogLines): GatewayObserver {
       log.debug('gas was paid', { network, address, wei: String(wei) }),
     facilitatorServed: event =>
       log.info('request', { ...event, durationMs: roundMs(event.durationMs) }),
+    tunnelOpened: ({ route }) => log.debug('websocket opened', { route }),
+    tunnelClosed: event =>
+      log.info('websocket closed', { ...event, durationMs: roundMs(event.durationMs) }),
     errorReported({ error, requestId }) {
       const described = { error: describeError(error) }
       log.error('error', requestId === null ? described : { requestId, ...described })

@@ -28,6 +28,7 @@ import { createRequestCounts, NO_ROUTE } from './request-counts.ts'
 import { createSeries, type Labels, mapValues } from './series.ts'
 import { registerChecked, registerResolved } from './settlement-metrics.ts'
 import { registerShadow, registerShadowRoutes } from './shadow-metrics.ts'
+import { registerTunnels } from './tunnel-metrics.ts'
 import {
   registerEjections,
   registerQueueRefusals,
@@ -103,6 +104,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
     gasBalanceRead: registerGasBalance(registry),
     gasSpent: registerGasSpent(registry),
     facilitatorServed: registerServed(registry),
+    ...registerTunnels(registry),
     errorReported: registerErrors(registry),
     workerEnded: registerWorkers(registry),
   }

@@ -101,6 +101,11 @@ export class ForwardHandler implements Dispatcher.DispatchHandler {
     else if (failed === null || !this.#sendElsewhere(failed, error)) this.#end(failed, error)
   }
 
+  /** The target has answered, and its connection is HTTP no more: nothing is heard of it here. */
+  protected handOver(): void {
+    this.#leave()?.health.answered()
+  }
+
   #end(failed: Target | null, error: Error): void {
     const outcome = toOutcome(error, this.#forwarding.request.body)
     if (outcome.kind === 'unreachable') this.#blame(failed, outcome.detail)
@@ -159,7 +164,7 @@ function toOutcome(error: Error, body: UpstreamRequest['body']): UpstreamOutcome
 }
 
 /** Header bytes are Latin-1 (RFC 9110 section 5.5); any other reading would change them. */
-function toStrings(raw: Controller['rawHeaders']): string[] {
+export function toStrings(raw: Controller['rawHeaders']): string[] {
   if (!Array.isArray(raw)) return []
   return raw.map(text => (typeof text === 'string' ? text : text.toString('latin1')))
 }

@@ -1,4 +1,4 @@
-import type { Readable } from 'node:stream'
+import type { Duplex, Readable } from 'node:stream'
 import type { ReplyStream } from '../flow/exchange.ts'
 
 /** What is sent to an upstream. */
@@ -58,6 +58,18 @@ export interface TargetSeen {
   }
 }
 
+/** What came of a request to change protocols. */
+export type UpgradeOutcome =
+  | UpstreamOutcome
+  | {
+      /** The upstream has agreed: a 101 for the very handshake that was sent. */
+      readonly kind: 'upgraded'
+      /** Already filtered; names and values in turn. */
+      readonly headers: string[]
+      /** Nobody else's any more. Nothing was read of it beyond the 101. */
+      readonly connection: Duplex
+    }
+
 /** One upstream's connections. */
 export interface Upstream {
   readonly name: string
@@ -72,6 +84,14 @@ export interface Upstream {
    * @param signalAbort Called with a function that aborts the request while it runs.
    */
   send(request: UpstreamRequest, signalAbort: (abort: () => void) => void): Promise<UpstreamOutcome>
+  /**
+   * Sends a WebSocket handshake, as `send` does any other request. Its connection, once upgraded,
+   * no longer counts among those of the upstream and outlives `close`.
+   */
+  upgrade(
+    request: UpstreamRequest,
+    signalAbort: (abort: () => void) => void,
+  ): Promise<UpgradeOutcome>
   /** Finishes what runs, then closes the connections. */
   close(): Promise<void>
 }

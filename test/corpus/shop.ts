@@ -21,6 +21,7 @@ facilitators: ["${facilitator.url}"]
 upstreams: {api: {url: "${upstreamUrl}"}}
 routes:
   /free/*: free
+  /ws/*: {price: free, websocket: true}
   GET /paid: $0.001
 `)
   return {

@@ -47,6 +47,7 @@ function upstreamCalled(name: string) {
     targets: [],
     condition: () => ({ kind: 'ready' as const }),
     send: async () => ({ kind: 'aborted' }) as const,
+    upgrade: async () => ({ kind: 'aborted' }) as const,
     close: async () => {},
   }
 }

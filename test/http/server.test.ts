@@ -254,16 +254,29 @@ describe('bytes that are not a request', () => {
   })
 })
 
-describe('methods that turn a connection into something else', () => {
-  test('an upgrade that nobody offers is an ordinary request', async () => {
-    const headers = 'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n'
-    expect((await answerTo(get('/', headers))).body.toString()).toBe('ok')
-  })
+const HANDSHAKE =
+  'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n' +
+  'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n'
 
-  test('CONNECT ends the connection', async () => {
-    const client = await (await serve(() => textReply('ok'))).connect()
-    client.send('CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n\r\n')
+describe('requests that would turn a connection into something else', () => {
+  const whatItIs = (): Promise<TestServer> =>
+    serve(({ isHandshake, flaw }) => textReply(isHandshake ? 'handshake' : String(flaw?.code)))
+
+  test.each([
+    ['a WebSocket handshake', get('/', HANDSHAKE), 'handshake'],
+    ['another Upgrade', get('/', 'Connection: Upgrade\r\nUpgrade: h2c\r\n'), 'upgrade_refused'],
+    [
+      'CONNECT',
+      'CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n\r\n',
+      'upgrade_refused',
+    ],
+  ])('%s is answered, and is the last of its connection', async (_what, bytes, answer) => {
+    const server = await whatItIs()
+    const client = await server.connect()
+    client.send(bytes + get('/'))
+    expect((await client.read()).body.toString()).toBe(answer)
     expect((await client.readToEnd()).toString()).toBe('')
+    await expect.poll(() => server.inFlight).toBe(0)
   })
 })
 

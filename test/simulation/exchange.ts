@@ -35,6 +35,7 @@ export class SimulatedExchange implements Exchange {
   readonly forwardedFor = '192.0.2.1'
   readonly certificateNames = []
   readonly flaw = null
+  readonly isHandshake = false
   readonly bodyLength = 0
   /** What the client gets, at last. */
   readonly answer: Promise<Answer>

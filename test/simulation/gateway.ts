@@ -8,6 +8,7 @@ import type { House } from '../../src/flow/house.ts'
 import { openHouse } from '../../src/flow/open-house.ts'
 import { attemptMsMax, type Recovery, startRecovery } from '../../src/flow/recovery.ts'
 import { createSettlementWatch } from '../../src/flow/settlement-watch.ts'
+import { createTunnels } from '../../src/flow/websocket/tunnels.ts'
 import type { Ledger } from '../../src/ledger/ledger.ts'
 import { ledgerOver } from '../../src/ledger/sqlite.ts'
 import type { ChainReader } from '../../src/networks/chain-reader.ts'
@@ -101,7 +102,8 @@ export class SimulatedGateway {
     const around = { ledger, clock, timer, random: world.random.next, reportError }
     const holds = startHoldRenewal(around)
     const deliveries = startDeliveryRecord(around)
-    const parts = { force, ledger, observer, clock, holds, deliveries }
+    const tunnels = createTunnels({ observer, clock })
+    const parts = { force, ledger, observer, clock, holds, deliveries, tunnels }
     const house = openHouse({ ...parts, claimLeftOpen, settlements })
     this.#run = { process, force, house, ledger, recovery, thread, open: new Map() }
   }

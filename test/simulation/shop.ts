@@ -48,6 +48,7 @@ function route(key: string, settle: SettleMode): RouteConfig {
     ...{ description: null, mimeType: null, cors: null, timeoutMs: UPSTREAM_MS_MAX },
     ...{ billable: [{ from: 200, to: 399 }], replay: null, identifierRequired: false },
     ...{ answer: null, rewrite: null, headers: NO_HEADER_RULES, mode: 'enforce' },
+    websocket: null,
     access: { allow: null, deny: null, freeQuota: null },
     rateLimits: [],
   }

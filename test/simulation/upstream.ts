@@ -30,6 +30,7 @@ export class UpstreamService {
       targets: [],
       condition: () => ({ kind: 'ready' }),
       send: (request, signalAbort) => process.ask(() => this.#send(process, request, signalAbort)),
+      upgrade: () => Promise.reject(new Error('Nobody shakes hands in the simulation.')),
       close: async () => {},
     }
   }
