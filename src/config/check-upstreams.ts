@@ -31,6 +31,7 @@ export function checkUpstreams(settings: Settings, context: CheckContext): Upstr
       tls: checkUpstreamTls(setting, targets, { path: [...path, 'tls'], context }),
       headers: checkHeaders(setting.headers, [...path, 'headers'], context),
       host: checkUpstreamHost(setting, [...path, 'host'], context),
+      http2: setting.http2,
       connectTimeoutMs: setting.connectTimeout,
       bodyTimeoutMs: setting.bodyTimeout,
       maxConnections: setting.maxConnections,

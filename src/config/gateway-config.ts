@@ -170,6 +170,8 @@ export interface UpstreamConfig {
   readonly host: UpstreamHost
   /** Null: public authorities are trusted, and no certificate is shown. */
   readonly tls: UpstreamTlsConfig | null
+  /** Whether its servers are spoken to in HTTP/2 alone. */
+  readonly http2: boolean
   readonly connectTimeoutMs: number
   /** How long a body may be silent before it counts as broken. */
   readonly bodyTimeoutMs: number

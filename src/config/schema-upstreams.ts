@@ -3,7 +3,7 @@ import { localFacilitator } from './schema-local.ts'
 import { upstreamHost } from './schema-shaping.ts'
 import { upstreamHealth } from './schema-upstream-health.ts'
 import { upstreamTls } from './schema-upstream-tls.ts'
-import { duration, text, wholeNumber } from './schema-values.ts'
+import { duration, flag, text, wholeNumber } from './schema-values.ts'
 
 const headers = z.record(z.string(), z.string().max(16 * 1024)).meta({
   description: `Header names and values. \${VAR} and \${file:/path} keep secrets out of this file.`,
@@ -92,6 +92,10 @@ const upstreamFull = z.strictObject({
       'Added to every request to the API, such as its key. Never sent to callers, never logged.',
   }),
   host: upstreamHost,
+  http2: flag().prefault('false').meta({
+    description:
+      'true: HTTP/2 alone, as gRPC needs it; over https: by ALPN, over http: by prior knowledge.',
+  }),
   connectTimeout: duration()
     .prefault('5s')
     .meta({ description: 'How long a connection may take.' }),

@@ -114,12 +114,12 @@ export class Http2Exchange extends HeardRequest implements Exchange {
       stream.respond(http2Head(reply), { endStream, waitForTrailers: frames === 'trailers' })
     } catch {
       // Nothing that may be written to the wire; better no answer than half of one.
-      this.#giveUp(constants.NGHTTP2_INTERNAL_ERROR)
+      this.#giveUp()
       return
     }
-    stream.setTimeout(this.#arrival.stallMsMax, () => this.#giveUp(constants.NGHTTP2_CANCEL))
+    stream.setTimeout(this.#arrival.stallMsMax, () => this.#giveUp())
     const finish = (): void => this.#finish()
-    const giveUp = (): void => this.#giveUp(constants.NGHTTP2_INTERNAL_ERROR)
+    const giveUp = (): void => this.#giveUp()
     if (frames === 'body') stream.once('finish', finish)
     if (frames === 'head') finish()
     if (Buffer.isBuffer(body)) {
@@ -139,12 +139,14 @@ export class Http2Exchange extends HeardRequest implements Exchange {
     if (!isHeard) stream.close(constants.NGHTTP2_NO_ERROR)
   }
 
-  #giveUp(code: number): void {
+  /**
+   * Resets the stream. Not by `close`: with a response that has begun, node:http2 (26.10) then ends
+   * the stream instead of resetting it, and the client would take what it has for the whole.
+   */
+  #giveUp(): void {
     this.#gaveUp = true
     this.#body?.destroy()
-    this.#stream.close(code)
-    // It does not close before what came of the request is read away.
-    this.#stream.resume()
+    this.#stream.destroy(new Error('The response broke off.'))
   }
 
   #tellGone(): void {
@@ -166,7 +168,7 @@ export class Http2Exchange extends HeardRequest implements Exchange {
     if (stream.headersSent || this.clientGone) return
     const late = problemReply('request_timeout')
     stream.respond(http2Head(late))
-    stream.once('finish', () => this.#giveUp(constants.NGHTTP2_NO_ERROR))
+    stream.once('finish', () => stream.close(constants.NGHTTP2_NO_ERROR))
     stream.end(late.body)
     // Whoever works on the request hears that there is nothing more to come, and nobody to answer.
     this.#gaveUp = true

@@ -3,6 +3,7 @@ import { type Dispatcher, errors } from 'undici'
 import { RequestBodyTooLargeError } from '../errors.ts'
 import { faultOf } from './check-target.ts'
 import type { HeaderRules } from './headers.ts'
+import { Http2Controller } from './http2-request.ts'
 import { PausedBody } from './paused-body.ts'
 import type { Target } from './target.ts'
 import type { TargetSet } from './target-set.ts'
@@ -47,7 +48,7 @@ export class ForwardHandler implements Dispatcher.DispatchHandler {
     target.outstanding++
     options.path = target.basePath + request.target
     options.servername = target.servername
-    target.connections.pool.dispatch(options, this)
+    target.connections.requests.dispatch(options, this)
   }
 
   /** Ends the request, wherever it stands. Nothing is sent of one that still waits. */
@@ -76,7 +77,8 @@ export class ForwardHandler implements Dispatcher.DispatchHandler {
     const isBodiless = request.method === 'HEAD' || status === 204 || status === 304
     const length = isBodiless ? 0 : toLength(headers)
     this.#endsWithConnection = length === null && headers['transfer-encoding'] === undefined
-    this.#body = new PausedBody(controller, length)
+    const isEmpty = controller instanceof Http2Controller && controller.endsWithHead
+    this.#body = new PausedBody(controller, length, isEmpty)
     resolve({
       kind: 'response',
       status,

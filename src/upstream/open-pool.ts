@@ -1,10 +1,13 @@
 import { buildConnector, Pool } from 'undici'
 import type { UpstreamConfig } from '../config/gateway-config.ts'
 import type { UpstreamTarget } from '../config/upstream-config.ts'
+import { Http2Pool, type Requests } from './http2-pool.ts'
 
 /** The connections to one target. */
 export interface TargetPool {
   readonly pool: Pool
+  /** Where requests go: the pool, or connections over HTTP/2. */
+  readonly requests: Requests
   /** Connects as a request would. Whoever calls it owns the socket. */
   readonly connect: buildConnector.connector
   /** True while the connection in hand is being ended by a reset. */
@@ -28,7 +31,7 @@ export function openPool(
     buildConnector({
       timeout: config.connectTimeoutMs,
       socketPath: target.socketPath,
-      allowH2: false,
+      allowH2: config.http2,
       ...tlsOptions(config.tls),
     }),
   )
@@ -37,9 +40,13 @@ export function openPool(
     connections: config.maxConnections,
     pipelining: 1,
     connect: watch.around(connect),
-    allowH2: false,
+    allowH2: config.http2,
+    ...(config.http2 ? { h2Options: { useH2c: target.origin.startsWith('http:') } } : {}),
   })
-  return { pool, connect, ...watch }
+  const requests = config.http2
+    ? new Http2Pool(target.origin, config.maxConnections, watch.around(connect))
+    : pool
+  return { pool, requests, connect, ...watch }
 }
 
 function tlsOptions(tls: UpstreamConfig['tls']) {

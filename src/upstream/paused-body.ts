@@ -14,6 +14,7 @@ const NOT_WANTED = new Error('Nobody wants this body.')
  * settlement runs, back-pressure holds the upstream instead of a buffer holding its bytes.
  */
 export class PausedBody implements ReplyStream {
+  readonly isEmpty: boolean
   readonly #control: FlowControl
   #sink: ReplySink | null = null
   #finish: ((delivery: Delivery) => void) | null = null
@@ -34,7 +35,8 @@ export class PausedBody implements ReplyStream {
    *
    * @param length In bytes; null where the upstream did not say.
    */
-  constructor(control: FlowControl, length: number | null) {
+  constructor(control: FlowControl, length: number | null, isEmpty = false) {
+    this.isEmpty = isEmpty
     this.#control = control
     this.#bytesLeft = length
   }

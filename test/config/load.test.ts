@@ -32,7 +32,7 @@ describe('defaults', () => {
         {
           name: 'api',
           targets: [{ origin: 'http://localhost:3000', basePath: '' }],
-          ...{ connectTimeoutMs: 5000, maxConnections: 256 },
+          ...{ http2: false, connectTimeoutMs: 5000, maxConnections: 256 },
         },
       ],
     })

@@ -341,7 +341,7 @@ describe('streams', () => {
       stallMsMax: 100,
     })
     raw.ask(1)
-    expect(await raw.reset(1)).toBe(NGHTTP2_CANCEL)
+    expect(await raw.reset(1)).toBe(constants.NGHTTP2_INTERNAL_ERROR)
     await expect.poll(() => server.deliveries).toEqual(['aborted'])
   })
 })
@@ -350,3 +350,29 @@ test('a connection that asks for nothing ends', async () => {
   const { raw } = await open(undefined, { limits: { requestTimeoutMs: 100 } })
   expect(await raw.ended()).toBe(0)
 })
+
+test.each([[], ['Content-Length', '100']])(
+  'a reply that breaks off is reset, and never looks whole',
+  async (...headers) => {
+    const { raw, server } = await open(() => ({
+      ...textReply('', headers),
+      body: {
+        cancel: () => undefined,
+        async pipeTo(sink) {
+          sink.write(Buffer.from('part'))
+          sink.destroy()
+          return 'aborted'
+        },
+      },
+    }))
+    raw.ask(1)
+    const types: number[] = []
+    let found = await raw.next()
+    for (; found.type !== FRAME.rstStream; found = await raw.next()) {
+      types.push(found.type)
+      if (found.stream === 1) expect(found.flags & END_STREAM).toBe(0)
+    }
+    expect(types).toContain(FRAME.headers)
+    await expect.poll(() => server.deliveries).toEqual(['aborted'])
+  },
+)

@@ -99,7 +99,8 @@ export function shopConfig(rpc: readonly string[]): GatewayConfig {
     upstreams: [
       {
         ...{ name: 'api', targets: [API], headers: {} },
-        ...{ connectTimeoutMs: 1_000, bodyTimeoutMs: 60_000, health: null, tls: null },
+        ...{ http2: false, connectTimeoutMs: 1_000, bodyTimeoutMs: 60_000 },
+        ...{ health: null, tls: null },
         ...{ maxConnections: 64, maxQueue: 1_024 },
         host: { kind: 'upstream' },
       },

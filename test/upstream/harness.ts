@@ -16,6 +16,7 @@ export function upstreamAt(
     targets: [targetAt(url)],
     headers: {},
     host: { kind: 'upstream' },
+    http2: false,
     connectTimeoutMs: 2_000,
     bodyTimeoutMs: 300_000,
     maxConnections: 4,

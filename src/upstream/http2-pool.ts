@@ -1,0 +1,144 @@
+import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2'
+import type { buildConnector, Dispatcher } from 'undici'
+import { exchangeHttp2 } from './http2-request.ts'
+
+/** What a request needs of the connections to a target; undici's Pool is one. */
+export interface Requests {
+  dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): unknown
+  /** Finishes what runs. */
+  close(): Promise<void>
+}
+
+interface Job {
+  readonly options: Dispatcher.DispatchOptions
+  readonly handler: Dispatcher.DispatchHandler
+}
+
+/** A server may say that it takes more; so many streams share the fate of one connection. */
+const STREAMS_MAX = 100
+const IDLE_MS_MAX = 60_000
+
+/**
+ * Connections over HTTP/2, by ALPN or, to an http: origin, by prior knowledge.
+ *
+ * Not undici's, which takes a stream that its server took back (RST_STREAM with CANCEL) for one that
+ * came to its end (8.12.4): half a body would be passed on, and charged, as a whole one.
+ */
+export class Http2Pool implements Requests {
+  readonly #origin: URL
+  readonly #connect: buildConnector.connector
+  readonly #connectionsMax: number
+  /** Each with the streams that are open on it. */
+  readonly #sessions = new Map<ClientHttp2Session, number>()
+  readonly #waiting: Job[] = []
+  #connecting = 0
+  #whenIdle: (() => void) | null = null
+
+  constructor(origin: string, connectionsMax: number, connect: buildConnector.connector) {
+    this.#origin = new URL(origin)
+    this.#connectionsMax = connectionsMax
+    this.#connect = connect
+  }
+
+  dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
+    this.#waiting.push({ options, handler })
+    this.#assign()
+  }
+
+  async close(): Promise<void> {
+    if (this.#waiting.length > 0 || this.#connecting > 0) {
+      await new Promise<void>(resolve => {
+        this.#whenIdle = resolve
+      })
+    }
+    const closing = [...this.#sessions.keys()].map(
+      session => new Promise<void>(resolve => session.close(resolve)),
+    )
+    await Promise.all(closing)
+  }
+
+  #assign(): void {
+    while (this.#waiting.length > 0) {
+      const session = this.#withRoom()
+      if (session === null) break
+      const job = this.#waiting.shift()
+      if (job !== undefined) this.#start(session, job)
+    }
+    const wanted = Math.ceil(this.#waiting.length / STREAMS_MAX)
+    while (
+      this.#connecting < wanted &&
+      this.#sessions.size + this.#connecting < this.#connectionsMax
+    ) {
+      this.#open()
+    }
+    if (this.#waiting.length === 0 && this.#connecting === 0) this.#whenIdle?.()
+  }
+
+  #withRoom(): ClientHttp2Session | null {
+    for (const [session, streams] of this.#sessions) {
+      const most = Math.min(STREAMS_MAX, session.remoteSettings?.maxConcurrentStreams ?? 1)
+      if (streams < most && !session.closed && !session.destroyed) return session
+    }
+    return null
+  }
+
+  #start(session: ClientHttp2Session, { options, handler }: Job): void {
+    const ended = exchangeHttp2(session, this.#origin, { options, handler })
+    if (ended === null) return
+    this.#sessions.set(session, (this.#sessions.get(session) ?? 0) + 1)
+    void ended.then(() => {
+      const streams = this.#sessions.get(session)
+      if (streams !== undefined) this.#sessions.set(session, streams - 1)
+      this.#assign()
+    })
+  }
+
+  #open(): void {
+    const { protocol, hostname, host } = this.#origin
+    const port = this.#origin.port || (protocol === 'https:' ? '443' : '80')
+    this.#connecting++
+    this.#connect({ hostname, host, protocol, port }, (...[error, socket]) => {
+      if (error !== null) {
+        this.#fail(error)
+        return
+      }
+      const isHttp2 =
+        protocol === 'http:' || ('alpnProtocol' in socket && socket.alpnProtocol === 'h2')
+      if (!isHttp2) {
+        socket.destroy()
+        this.#fail(Object.assign(new Error('no HTTP/2 here'), { code: 'NO_HTTP2' }))
+        return
+      }
+      const session = connectHttp2(this.#origin, { createConnection: () => socket })
+      session.on('error', () => {})
+      session.setTimeout(IDLE_MS_MAX, () => {
+        if (this.#sessions.get(session) === 0) session.close()
+      })
+      session.once('close', () => {
+        this.#sessions.delete(session)
+        this.#assign()
+      })
+      // Before that, nobody knows how many streams it takes.
+      session.once('remoteSettings', () => {
+        this.#connecting--
+        if (!session.destroyed) this.#sessions.set(session, 0)
+        this.#assign()
+      })
+      session.once('close', () => {
+        if (session.remoteSettings === undefined) {
+          this.#fail(Object.assign(new Error('closed'), { code: 'NO_HTTP2' }))
+        }
+      })
+    })
+  }
+
+  /** Whoever waited for this connection is told; each may try elsewhere. */
+  #fail(error: Error): void {
+    this.#connecting--
+    const told = this.#waiting.splice(0, this.#sessions.size > 0 ? 0 : STREAMS_MAX)
+    for (const { handler } of told) handler.onResponseError?.(nobody, error)
+    this.#assign()
+  }
+}
+
+const nobody = null as unknown as Dispatcher.DispatchController // there is no request to control

@@ -1,0 +1,164 @@
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  constants,
+  type IncomingHttpHeaders,
+  type OutgoingHttpHeaders,
+} from 'node:http2'
+import type { Readable } from 'node:stream'
+import { type Dispatcher, errors } from 'undici'
+
+/** Of one request over HTTP/2, in the shape of undici's. */
+export class Http2Controller implements Dispatcher.DispatchController {
+  aborted = false
+  paused = false
+  reason: Error | null = null
+  rawHeaders: string[] = []
+  rawTrailers: string[] = []
+  /** The head was the last frame: neither bytes nor trailers come. */
+  endsWithHead = false
+  stream: ClientHttp2Stream | null = null
+  onAbort: ((reason: Error) => void) | null = null
+
+  pause(): void {
+    this.paused = true
+    this.stream?.pause()
+  }
+
+  resume(): void {
+    this.paused = false
+    this.stream?.resume()
+  }
+
+  abort(reason: Error): void {
+    this.aborted = true
+    this.reason = reason
+    this.onAbort?.(reason)
+  }
+}
+
+interface Asked {
+  readonly options: Dispatcher.DispatchOptions
+  readonly handler: Dispatcher.DispatchHandler
+}
+
+/** Sends one request over a connection. Null: nobody wants it any more. */
+export function exchangeHttp2(
+  session: ClientHttp2Session,
+  origin: URL,
+  { options, handler }: Asked,
+): Promise<void> | null {
+  const controller = new Http2Controller()
+  try {
+    handler.onRequestStart?.(controller, null)
+  } catch {
+    return null
+  }
+  const body = options.body as Buffer | Readable | null // as forward.ts gives it
+  // Reset by a signal and not by `close`, which would end what it should break off (node 26.10).
+  const reset = new AbortController()
+  const head = toFields(options, origin)
+  const stream = session.request(head, { endStream: body === null, signal: reset.signal })
+  controller.stream = stream
+  let isOver = false
+  const fail = (error: Error): void => {
+    if (isOver) return
+    isOver = true
+    reset.abort()
+    handler.onResponseError?.(controller, error)
+  }
+  controller.onAbort = fail
+  let hasHead = false
+  stream.on('response', (...[headers, flags, raw]: HeadEvent) => {
+    hasHead = true
+    const status = headers[':status'] ?? 0
+    controller.rawHeaders = withoutPseudo(raw)
+    controller.endsWithHead = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0
+    const { bodyTimeout } = options
+    if (bodyTimeout) stream.setTimeout(bodyTimeout, () => fail(new errors.BodyTimeoutError()))
+    handler.onResponseStart?.(controller, status, headers)
+    stream.on('data', (chunk: Buffer) => {
+      if (!isOver) handler.onResponseData?.(controller, chunk)
+    })
+    if (controller.paused) stream.pause()
+  })
+  stream.on('trailers', (...[, , raw]: HeadEvent) => {
+    controller.rawTrailers = withoutPseudo(raw)
+  })
+  stream.once('end', () => {
+    // A stream that was reset ends as well.
+    if (isOver || stream.rstCode !== constants.NGHTTP2_NO_ERROR || !hasHead) return
+    isOver = true
+    handler.onResponseEnd?.(controller, {})
+    // Whatever is left of the request is not wanted.
+    if (!stream.writableFinished) stream.close(constants.NGHTTP2_NO_ERROR)
+  })
+  stream.on('error', fail)
+  sendBody(body, stream, fail)
+  return new Promise(resolve => {
+    stream.once('close', () => {
+      fail(new errors.SocketError('The stream ended before its response.'))
+      resolve()
+    })
+  })
+}
+
+type HeadEvent = [
+  headers: IncomingHttpHeaders & { ':status'?: number },
+  flags: number,
+  raw: string[],
+]
+
+function sendBody(
+  body: Buffer | Readable | null,
+  stream: ClientHttp2Stream,
+  fail: (error: Error) => void,
+): void {
+  if (body === null) return
+  if (Buffer.isBuffer(body)) {
+    stream.end(body)
+    return
+  }
+  body.once('error', fail)
+  body.once('close', () => {
+    if (!body.readableEnded) fail(body.errored ?? new errors.RequestAbortedError())
+  })
+  stream.once('close', () => body.destroy())
+  body.pipe(stream)
+}
+
+/** They speak of an HTTP/1.1 connection (RFC 9113 section 8.2.2), or stand in pseudo-headers. */
+const NOT_SENT: ReadonlySet<string> = new Set([
+  ...['connection', 'http2-settings', 'keep-alive', 'proxy-connection', 'te'],
+  ...['transfer-encoding', 'upgrade', 'host'],
+])
+
+function toFields(
+  { method, path, headers }: Dispatcher.DispatchOptions,
+  origin: URL,
+): OutgoingHttpHeaders {
+  const flat = headers as readonly string[] // as HeaderRules.forRequest gives them
+  const fields: Record<string, string | string[]> = Object.create(null)
+  let authority = origin.host
+  for (let index = 0; index < flat.length; index += 2) {
+    const name = (flat[index] ?? '').toLowerCase()
+    const value = flat[index + 1] ?? ''
+    if (name === 'host') authority = value
+    if (NOT_SENT.has(name)) continue
+    const known = fields[name]
+    fields[name] = known === undefined ? value : [known, value].flat()
+  }
+  const scheme = origin.protocol.slice(0, -1)
+  // We pass on all trailers, whoever asks.
+  const own = { ':method': method, ':path': path, ':scheme': scheme, ':authority': authority }
+  return { ...fields, ...own, te: 'trailers' }
+}
+
+function withoutPseudo(raw: readonly string[]): string[] {
+  const plain: string[] = []
+  for (let index = 0; index < raw.length; index += 2) {
+    const name = raw[index] ?? ''
+    if (!name.startsWith(':')) plain.push(name, raw[index + 1] ?? '')
+  }
+  return plain
+}

@@ -1,0 +1,196 @@
+import { once } from 'node:events'
+import { createServer, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
+import type { AddressInfo } from 'node:net'
+import { Readable } from 'node:stream'
+import { afterEach, describe, expect, test } from 'vitest'
+import type { Delivery } from '../../src/flow/exchange.ts'
+import type { UpstreamOutcome } from '../../src/upstream/upstream.ts'
+import { upstreamAt } from './harness.ts'
+
+const closings: (() => unknown)[] = []
+afterEach(async () => {
+  for (const close of closings.splice(0).reverse()) await close()
+})
+
+type Serve = (stream: ServerHttp2Stream, headers: Record<string, unknown>) => void
+
+/** An upstream that speaks HTTP/2 by prior knowledge, and how it is asked. */
+async function open(serve: Serve) {
+  const server = createServer()
+  server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
+    stream.on('error', () => {})
+    serve(stream, headers)
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const upstream = upstreamAt(`http://127.0.0.1:${port}`, { http2: true })
+  closings.push(
+    () => server.close(),
+    () => upstream.close(),
+  )
+  const abort = { now: (): void => undefined }
+  const send = (body: Buffer | Readable | null = null, rawHeaders: readonly string[] = []) =>
+    upstream.send(
+      {
+        ...{ method: body === null ? 'GET' : 'POST', target: '/x', rawHeaders, body },
+        ...{ addedHeaders: [], timeoutMs: 5_000 },
+      },
+      cancel => {
+        abort.now = cancel
+      },
+    )
+  return { send, abort }
+}
+
+interface Taken {
+  readonly delivery: Delivery
+  readonly text: string
+  readonly trailers: readonly string[] | null
+}
+
+async function take(outcome: UpstreamOutcome): Promise<Taken> {
+  if (outcome.kind !== 'response') throw new Error(outcome.kind)
+  let text = ''
+  let trailers: readonly string[] | null = null
+  const delivery = await outcome.body.pipeTo({
+    write(chunk) {
+      text += chunk
+      return true
+    },
+    drained: callback => callback(),
+    end(given) {
+      trailers = given
+    },
+    destroy: () => undefined,
+  })
+  return { delivery, text, trailers }
+}
+
+describe('an upstream over HTTP/2', () => {
+  test('gets the request, and te: trailers whoever asks', async () => {
+    let seen: Record<string, unknown> = {}
+    const { send } = await open((stream, headers) => {
+      seen = headers
+      stream.pipe(stream)
+    })
+    const taken = await take(await send(Buffer.from('hello'), ['X-A', '1', 'Connection', 'close']))
+    expect(taken).toEqual({ delivery: 'delivered', text: 'hello', trailers: [] })
+    expect(seen).toMatchObject({ ':method': 'POST', ':path': '/x', 'x-a': '1', te: 'trailers' })
+    expect(seen).not.toHaveProperty('connection')
+  })
+
+  test('sends trailers, and says when nothing follows its head', async () => {
+    const { send } = await open((stream, headers) => {
+      if (headers[':method'] === 'POST') {
+        stream.respond({ 'grpc-status': '5' }, { endStream: true })
+        return
+      }
+      stream.respond({ ':status': 200 }, { waitForTrailers: true })
+      stream.once('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }))
+      stream.end('body')
+    })
+    const whole = await send()
+    expect(whole.kind === 'response' && whole.body.isEmpty).toBe(false)
+    expect(await take(whole)).toMatchObject({ text: 'body', trailers: ['grpc-status', '0'] })
+    const only = await send(Buffer.from('x'))
+    expect(only.kind === 'response' && only.body.isEmpty).toBe(true)
+    expect(only).toMatchObject({ headers: expect.arrayContaining(['grpc-status', '5']) })
+    expect((await take(only)).delivery).toBe('delivered')
+  })
+
+  test('that resets a stream has not sent a whole body', async () => {
+    for (const code of [2, 8]) {
+      const { send } = await open(stream => {
+        // Else node:http2 would end the stream instead of resetting it.
+        stream.respond({ ':status': 200 }, { waitForTrailers: true })
+        stream.write('part', () => stream.close(code))
+      })
+      expect(await take(await send())).toMatchObject({ delivery: 'aborted', trailers: null })
+    }
+  })
+
+  test('that resets a stream before its head could not be reached', async () => {
+    const { send } = await open(stream => stream.close(2))
+    expect(await send()).toMatchObject({ kind: 'unreachable' })
+  })
+
+  test('is told when nobody waits any more', async () => {
+    const reset = Promise.withResolvers<number>()
+    const reached = Promise.withResolvers<void>()
+    const { send, abort } = await open(stream => {
+      reached.resolve()
+      stream.once('close', () => reset.resolve(stream.rstCode))
+    })
+    const outcome = send()
+    await reached.promise
+    abort.now()
+    expect(await outcome).toEqual({ kind: 'aborted' })
+    expect(await reset.promise).toBe(8)
+  })
+
+  test('answers while it is still being asked', async () => {
+    const { send } = await open(stream => {
+      stream.respond({ ':status': 200 })
+      stream.pipe(stream)
+    })
+    const body = new Readable({ read: () => undefined })
+    const outcome = await send(body)
+    const taken = take(outcome)
+    body.push('one')
+    body.push('two')
+    body.push(null)
+    expect((await taken).text).toBe('onetwo')
+  })
+
+  test('waits while nobody reads', async () => {
+    let sent = 0
+    const { send } = await open(stream => {
+      stream.respond({ ':status': 200 })
+      const more = (): void => {
+        while (sent < 20_000_000) {
+          sent += 65_536
+          if (!stream.write(Buffer.alloc(65_536))) return void stream.once('drain', more)
+        }
+        stream.end()
+      }
+      more()
+    })
+    const outcome = await send()
+    let before = -1
+    await expect
+      .poll(() => {
+        const still = sent === before
+        before = sent
+        return still
+      })
+      .toBe(true)
+    expect(sent).toBeLessThan(2_000_000)
+    expect((await take(outcome)).text).toHaveLength(sent)
+  })
+
+  test('that breaks off an upload hears no end of it', async () => {
+    const closed = Promise.withResolvers<boolean>()
+    const { send } = await open(stream => {
+      let ended = false
+      stream.on('data', () => body.destroy(new Error('gone')))
+      stream.once('end', () => {
+        ended = !stream.aborted
+      })
+      stream.once('close', () => closed.resolve(ended))
+    })
+    const body = new Readable({ read: () => undefined })
+    body.on('error', () => undefined)
+    body.push('part')
+    expect(await send(body)).toEqual({ kind: 'aborted' })
+    expect(await closed.promise).toBe(false)
+  })
+
+  test('that is not there could not be reached', async () => {
+    const upstream = upstreamAt('http://127.0.0.1:1', { http2: true })
+    closings.push(() => upstream.close())
+    const request = { method: 'GET', target: '/', rawHeaders: [], addedHeaders: [], body: null }
+    const outcome = await upstream.send({ ...request, timeoutMs: 5_000 }, () => undefined)
+    expect(outcome).toMatchObject({ kind: 'unreachable' })
+  })
+})
