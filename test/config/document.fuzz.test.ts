@@ -80,6 +80,6 @@ it('answers a good file in which something was cut out, doubled or replaced', ()
     fc.property(edit, ({ at, length, put }) => {
       expectAnswer(FULL.slice(0, at) + put + FULL.slice(at + length))
     }),
-    { numRuns: 500 },
+    { numRuns: 200 },
   )
 })
