@@ -4,7 +4,8 @@ import { ClientGoneError, RequestBodyTooLargeError } from '../errors.ts'
 
 /**
  * The body of an HTTP/2 request, apart from the stream that also carries its answer: whoever
- * destroys the one, as undici does with a body that its server did not want, must not end the other.
+ * destroys the one, as undici does with a body that its server did not want, must not end the
+ * other.
  *
  * Its end is an end only if the client said so. node:http2 ends a stream that was reset as well.
  */

@@ -125,7 +125,7 @@ function findFlaw(
   return null
 }
 
-/** The one authority that was asked for, if `Host` does not name another (RFC 9113 section 8.3.1). */
+/** The one authority that was asked for, if `Host` names no other (RFC 9113 section 8.3.1). */
 function hostOf({ pseudo, hosts }: Reading): string | null {
   const host = pseudo[':authority'] ?? hosts[0]
   if (host === undefined || hosts.length > 1 || !AUTHORITY.test(host)) return null

@@ -2,7 +2,7 @@ import type { OutgoingHttpHeaders, ServerHttp2Stream } from 'node:http2'
 import type { Reply, ReplySink } from '../flow/exchange.ts'
 import { lawfulTrailers } from './reply.ts'
 
-/** They say something about an HTTP/1.1 connection, and HTTP/2 has none of them (RFC 9113, 8.2.2). */
+/** They say something about an HTTP/1.1 connection; HTTP/2 has none of them (RFC 9113, 8.2.2). */
 const NOT_IN_HTTP2: ReadonlySet<string> = new Set([
   'connection',
   'http2-settings',

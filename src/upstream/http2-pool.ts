@@ -21,8 +21,8 @@ const IDLE_MS_MAX = 60_000
 /**
  * Connections over HTTP/2, by ALPN or, to an http: origin, by prior knowledge.
  *
- * Not undici's, which takes a stream that its server took back (RST_STREAM with CANCEL) for one that
- * came to its end (8.12.4): half a body would be passed on, and charged, as a whole one.
+ * Not undici's, which takes a stream that its server took back (RST_STREAM with CANCEL) for one
+ * that came to its end (8.12.4): half a body would be passed on, and charged, as a whole one.
  */
 export class Http2Pool implements Requests {
   readonly #origin: URL
