@@ -11,7 +11,11 @@ export function upstreamAt(
   settings: Partial<UpstreamConfig> = {},
   observer?: UpstreamObserver,
 ): Upstream {
-  const config: UpstreamConfig = {
+  return createUpstream(configOf(url, settings), observer)
+}
+
+export function configOf(url: string, settings: Partial<UpstreamConfig> = {}): UpstreamConfig {
+  return {
     name: 'test',
     targets: [targetAt(url)],
     headers: {},
@@ -25,7 +29,6 @@ export function upstreamAt(
     tls: null,
     ...settings,
   }
-  return createUpstream(config, observer)
 }
 
 /** An upstream of several servers, in their order. */
