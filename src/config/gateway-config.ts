@@ -68,6 +68,8 @@ export interface ServerLimits {
   readonly bodyBytes: number
   /** From the first byte of a request to its last. */
   readonly requestTimeoutMs: number
+  /** Of callers at once, in each process; left out: as many as the system allows. */
+  readonly connections?: number
 }
 
 export type StoreConfig = (

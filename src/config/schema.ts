@@ -24,6 +24,9 @@ const limits = z.strictObject({
   requestTimeout: duration().prefault('60s').meta({
     description: 'How long a caller may take to send a request.',
   }),
+  connections: wholeNumber({ min: 1, max: 1_000_000 }).prefault('10000').meta({
+    description: 'Connections of callers at once, for each worker; more are closed at once.',
+  }),
 })
 
 const server = z.strictObject({

@@ -77,6 +77,7 @@ function needsRestart(before: GatewayConfig, after: GatewayConfig): string[] {
     'server.tls.clientCa (there or not)': (config.server.tls?.clientCa ?? null) !== null,
     'server.limits.headerBytes': config.server.limits.headerBytes,
     'server.limits.requestTimeout': config.server.limits.requestTimeoutMs,
+    'server.limits.connections': config.server.limits.connections,
     'server.workers': config.server.workers,
     admin: config.admin,
     store: { ...config.store, redeemableMs: null, retentionMs: null },

@@ -15,6 +15,7 @@ import { type ChallengeCache, createChallenge } from '../x402/challenge.ts'
 import { gasSponsoringIn } from '../x402/gas-sponsoring.ts'
 import type { PaymentEngine } from '../x402/payment-engine.ts'
 import { createAnswer } from './answer-route.ts'
+import { saysGrpcFailure } from './grpc.ts'
 import { createQuotes, type Quotes } from './quotes.ts'
 import { compileRateLimits } from './rate-limits.ts'
 import type { Route, RouteCors, RoutePrice, Snapshot } from './route.ts'
@@ -97,8 +98,7 @@ function compileRoute(config: RouteConfig, routeParts: RouteParts): Route {
     price,
     shadow: config.mode === 'shadow' ? offersOf(config) : null,
     settle: config.settle,
-    isBillable: status =>
-      status === 101 || billable.some(({ from, to }) => from <= status && status <= to),
+    isBillable: (status, headers) => isIn(billable, status) && !saysGrpcFailure(headers),
     timeoutMs: config.timeoutMs,
     cors: compileCors(config.cors),
     access: routeParts.parts.access.get(config.key) ?? null,
@@ -108,6 +108,11 @@ function compileRoute(config: RouteConfig, routeParts: RouteParts): Route {
     identifierRequired: config.identifierRequired,
     rateLimits: compileRateLimits(config.rateLimits),
   }
+}
+
+/** A 101 always is: it opens what was asked for. */
+function isIn(billable: RouteConfig['billable'], status: number): boolean {
+  return status === 101 || billable.some(({ from, to }) => from <= status && status <= to)
 }
 
 function findUpstream(

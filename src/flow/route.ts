@@ -27,8 +27,8 @@ export interface Route {
   /** What is counted instead of charged, in shadow mode; null: it is charged. */
   readonly shadow: readonly Offer[] | null
   readonly settle: SettleMode
-  /** Whether a response with this status is charged for. A 101 is: it opens what was asked for. */
-  isBillable(status: number): boolean
+  /** Whether a response with this status and these headers is charged for. */
+  isBillable(status: number, headers: readonly string[]): boolean
   /** Until the upstream's head must have arrived. */
   readonly timeoutMs: number
   readonly cors: RouteCors | null

@@ -26,7 +26,7 @@ async function forwardThenSettle(purchase: Purchase, id: ClaimId): Promise<Reply
   }
   const { status, headers, body } = outcome
   try {
-    if (visit.exchange.clientGone || !route.isBillable(status)) {
+    if (visit.exchange.clientGone || !route.isBillable(status, headers)) {
       await ledger.release(id, visit.exchange.clientGone ? 'client_gone' : 'not_billable')
       return { status, headers, body, outcome: 'not_billable' }
     }

@@ -41,10 +41,10 @@ export async function serveInShadow(visit: Visit, route: Route, path: string): P
   return reply
 }
 
-function isDue({ exchange }: Visit, route: Route, { status, outcome }: Reply): boolean {
+function isDue({ exchange }: Visit, route: Route, { status, headers, outcome }: Reply): boolean {
   // It would have been paid before the API was asked, whatever came of that.
   if (route.settle === 'before-upstream') return outcome !== 'body_too_large'
-  return outcome === SERVED && route.isBillable(status) && !exchange.clientGone
+  return outcome === SERVED && route.isBillable(status, headers) && !exchange.clientGone
 }
 
 function judgePayment(visit: Visit, route: Route, path: string): ShadowPayment {

@@ -129,6 +129,8 @@ export class NodeExchange extends HeardRequest implements Exchange {
       return
     }
     if (Buffer.isBuffer(body)) {
+      // What is shorter is the system's to hold, whether or not its client reads.
+      if (body.length > READ_AWAY_BYTES_MAX) response.setTimeout(this.#arrival.stallMsMax)
       response.end(body)
       return
     }

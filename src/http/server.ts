@@ -169,6 +169,7 @@ function createNodeServer(
   const server = listener?.server ?? createServer(options)
   // Bounded by bytes: a count would drop the headers beyond it without a word.
   server.maxHeadersCount = 0
+  if (limits.connections !== undefined) server.maxConnections = limits.connections
   return { server, tls: listener }
 }
 

@@ -72,7 +72,7 @@ export const MUTATIONS: readonly [Mutation, ...Mutation[]] = [
   {
     name: "an upstream's error is charged",
     file: 'flow/sell.ts',
-    source: 'visit.exchange.clientGone || !route.isBillable(status)',
+    source: 'visit.exchange.clientGone || !route.isBillable(status, headers)',
     replacement: 'visit.exchange.clientGone',
     caughtBy: ['redeemable'],
   },
