@@ -48,6 +48,8 @@ const LIBRARY_HOMES: Readonly<Record<string, readonly string[]>> = {
   pg: ['src/ledger/'],
   'rate-limiter-flexible': ['src/limits/'],
   'node:http': ['src/http/', 'src/cli/'],
+  'node:http2': ['src/http/', 'src/upstream/'],
+  'node:https': ['src/http/', 'src/cli/'],
 }
 
 /** They alone pick adapters; nothing but what starts them imports them. */

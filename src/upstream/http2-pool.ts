@@ -119,13 +119,15 @@ export class Http2Pool implements Requests {
         this.#assign()
       })
       // Before that, nobody knows how many streams it takes.
+      let isKnown = false
       session.once('remoteSettings', () => {
+        isKnown = true
         this.#connecting--
         if (!session.destroyed) this.#sessions.set(session, 0)
         this.#assign()
       })
       session.once('close', () => {
-        if (session.remoteSettings === undefined) {
+        if (!isKnown) {
           this.#fail(Object.assign(new Error('closed'), { code: 'NO_HTTP2' }))
         }
       })

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { createServer, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, createServer as createNetServer } from 'node:net'
 import { Readable } from 'node:stream'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { Delivery } from '../../src/flow/exchange.ts'
@@ -184,6 +184,23 @@ describe('an upstream over HTTP/2', () => {
     body.push('part')
     expect(await send(body)).toEqual({ kind: 'aborted' })
     expect(await closed.promise).toBe(false)
+  })
+
+  test('that hangs up instead of speaking HTTP/2 could not be reached, time after time', async () => {
+    const server = createNetServer(socket => socket.destroy())
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    const upstream = upstreamAt(`http://127.0.0.1:${port}`, { http2: true, maxConnections: 1 })
+    closings.push(
+      () => server.close(),
+      () => upstream.close(),
+    )
+    const request = { method: 'GET', target: '/', rawHeaders: [], addedHeaders: [], body: null }
+    for (const _ of [1, 2]) {
+      const outcome = await upstream.send({ ...request, timeoutMs: 5_000 }, () => undefined)
+      expect(['unreachable', 'down']).toContain(outcome.kind)
+    }
   })
 
   test('that is not there could not be reached', async () => {
