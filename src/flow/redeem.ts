@@ -60,8 +60,8 @@ export async function redeem(
     await writeEnd(purchase, id, false)
     return withReceipt(upstreamFailure(outcome), purchase, receipt)
   }
-  if (purchase.route.isBillable(outcome.status, outcome.headers))
-    return paidReply(purchase, id, outcome)
+  const isBillable = purchase.route.isBillable(outcome.status, outcome.headers)
+  if (isBillable) return paidReply(purchase, id, outcome)
   const reply = { ...outcome, outcome: 'paid_not_billable' }
   const stopHolding = purchase.visit.house.holds.keep(id)
   return {

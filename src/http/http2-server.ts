@@ -86,6 +86,8 @@ function createNodeServer(headerBytesMax: number): Http2Server {
       maxHeaderListSize: 2 * headerBytesMax + HEADERS_MAX * FIELD_OVERHEAD_BYTES,
       enableConnectProtocol: false,
     },
+    // An API that says its type twice is passed on as it is, as over HTTP/1.1; node would throw.
+    strictSingleValueFields: false,
     // Its own count of resets, for those that are none to us.
     streamResetBurst: 5 * RESETS.burst,
     streamResetRate: 5 * RESETS.perSecond,

@@ -14,6 +14,12 @@ interface Job {
   readonly handler: Dispatcher.DispatchHandler
 }
 
+export interface Http2PoolLimits {
+  readonly connectionsMax: number
+  /** Until a server that was connected to has said how many streams it takes. */
+  readonly greetingMsMax: number
+}
+
 /** A server may say that it takes more; so many streams share the fate of one connection. */
 const STREAMS_MAX = 100
 const IDLE_MS_MAX = 60_000
@@ -28,16 +34,22 @@ export class Http2Pool implements Requests {
   readonly #origin: URL
   readonly #connect: buildConnector.connector
   readonly #connectionsMax: number
+  readonly #greetingMsMax: number
   /** Each with the streams that are open on it. */
   readonly #sessions = new Map<ClientHttp2Session, number>()
   readonly #waiting: Job[] = []
   #connecting = 0
   #whenIdle: (() => void) | null = null
 
-  constructor(origin: string, connectionsMax: number, connect: buildConnector.connector) {
+  constructor(
+    origin: string,
+    connect: buildConnector.connector,
+    { connectionsMax, greetingMsMax }: Http2PoolLimits,
+  ) {
     this.#origin = new URL(origin)
-    this.#connectionsMax = connectionsMax
     this.#connect = connect
+    this.#connectionsMax = connectionsMax
+    this.#greetingMsMax = greetingMsMax
   }
 
   dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
@@ -109,28 +121,30 @@ export class Http2Pool implements Requests {
         this.#fail(Object.assign(new Error('no HTTP/2 here'), { code: 'NO_HTTP2' }))
         return
       }
-      const session = connectHttp2(this.#origin, { createConnection: () => socket })
-      session.on('error', () => {})
-      session.setTimeout(IDLE_MS_MAX, () => {
-        if (this.#sessions.get(session) === 0) session.close()
-      })
-      session.once('close', () => {
-        this.#sessions.delete(session)
-        this.#assign()
-      })
-      // Before that, nobody knows how many streams it takes.
-      let isKnown = false
-      session.once('remoteSettings', () => {
-        isKnown = true
-        this.#connecting--
-        if (!session.destroyed) this.#sessions.set(session, 0)
-        this.#assign()
-      })
-      session.once('close', () => {
-        if (!isKnown) {
-          this.#fail(Object.assign(new Error('closed'), { code: 'NO_HTTP2' }))
-        }
-      })
+      this.#keep(connectHttp2(this.#origin, { createConnection: () => socket }))
+    })
+  }
+
+  #keep(session: ClientHttp2Session): void {
+    session.on('error', () => {})
+    session.setTimeout(IDLE_MS_MAX, () => {
+      if (this.#sessions.get(session) === 0) session.close()
+    })
+    // Before that, nobody knows how many streams it takes.
+    let isKnown = false
+    const greeting = setTimeout(() => session.destroy(), this.#greetingMsMax)
+    session.once('remoteSettings', () => {
+      isKnown = true
+      clearTimeout(greeting)
+      this.#connecting--
+      if (!session.destroyed) this.#sessions.set(session, 0)
+      this.#assign()
+    })
+    session.once('close', () => {
+      clearTimeout(greeting)
+      this.#sessions.delete(session)
+      if (isKnown) this.#assign()
+      else this.#fail(Object.assign(new Error('closed'), { code: 'NO_HTTP2' }))
     })
   }
 

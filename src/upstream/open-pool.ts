@@ -44,7 +44,10 @@ export function openPool(
     ...(config.http2 ? { h2Options: { useH2c: target.origin.startsWith('http:') } } : {}),
   })
   const requests = config.http2
-    ? new Http2Pool(target.origin, config.maxConnections, watch.around(connect))
+    ? new Http2Pool(target.origin, watch.around(connect), {
+        connectionsMax: config.maxConnections,
+        greetingMsMax: config.connectTimeoutMs,
+      })
     : pool
   return { pool, requests, connect, ...watch }
 }

@@ -132,6 +132,13 @@ describe('a reply over HTTP/2', () => {
     expect(Object.keys(answer.headers)).not.toContain('keep-alive')
     expect(Object.keys(answer.headers)).not.toContain('connection')
   })
+
+  test('says twice what the API said twice, though it may be said once only', async () => {
+    const headers = ['Content-Location', '/a', 'Content-Location', '/b']
+    const { session, server } = await open(() => textReply('x', headers))
+    expect(await ask(session, GET)).toMatchObject({ status: 200, body: 'x' })
+    await expect.poll(() => server.deliveries).toEqual(['delivered'])
+  })
 })
 
 describe('a client without HTTP/2', () => {

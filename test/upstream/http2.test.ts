@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { createServer, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
-import { type AddressInfo, createServer as createNetServer } from 'node:net'
+import { type AddressInfo, createServer as createNetServer, type Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { Delivery } from '../../src/flow/exchange.ts'
@@ -11,6 +11,8 @@ const closings: (() => unknown)[] = []
 afterEach(async () => {
   for (const close of closings.splice(0).reverse()) await close()
 })
+
+const NOTHING = { method: 'GET', target: '/', rawHeaders: [], addedHeaders: [], body: null }
 
 type Serve = (stream: ServerHttp2Stream, headers: Record<string, unknown>) => void
 
@@ -186,19 +188,23 @@ describe('an upstream over HTTP/2', () => {
     expect(await closed.promise).toBe(false)
   })
 
-  test('that hangs up instead of speaking HTTP/2 could not be reached, time after time', async () => {
-    const server = createNetServer(socket => socket.destroy())
+  test.each<[string, (socket: Socket) => void]>([
+    ['hangs up instead of speaking HTTP/2', socket => socket.destroy()],
+    ['is connected to and says nothing', socket => socket.resume()],
+  ])('that %s could not be reached, time after time', async (_, treat) => {
+    const server = createNetServer(treat)
     server.listen(0, '127.0.0.1')
     await once(server, 'listening')
     const { port } = server.address() as AddressInfo
-    const upstream = upstreamAt(`http://127.0.0.1:${port}`, { http2: true, maxConnections: 1 })
+    const upstream = upstreamAt(`http://127.0.0.1:${port}`, {
+      ...{ http2: true, maxConnections: 1, connectTimeoutMs: 100 },
+    })
     closings.push(
       () => server.close(),
       () => upstream.close(),
     )
-    const request = { method: 'GET', target: '/', rawHeaders: [], addedHeaders: [], body: null }
     for (const _ of [1, 2]) {
-      const outcome = await upstream.send({ ...request, timeoutMs: 5_000 }, () => undefined)
+      const outcome = await upstream.send({ ...NOTHING, timeoutMs: 5_000 }, () => undefined)
       expect(['unreachable', 'down']).toContain(outcome.kind)
     }
   })
@@ -206,8 +212,7 @@ describe('an upstream over HTTP/2', () => {
   test('that is not there could not be reached', async () => {
     const upstream = upstreamAt('http://127.0.0.1:1', { http2: true })
     closings.push(() => upstream.close())
-    const request = { method: 'GET', target: '/', rawHeaders: [], addedHeaders: [], body: null }
-    const outcome = await upstream.send({ ...request, timeoutMs: 5_000 }, () => undefined)
+    const outcome = await upstream.send({ ...NOTHING, timeoutMs: 5_000 }, () => undefined)
     expect(outcome).toMatchObject({ kind: 'unreachable' })
   })
 })
