@@ -201,7 +201,7 @@ export const MUTATIONS: readonly [Mutation, ...Mutation[]] = [
     file: 'ledger/sqlite-claims.ts',
     source: 'held_until = ?, redeemable_ms = ?',
     replacement: 'held_until = 0 * ?, redeemable_ms = ?',
-    caughtBy: ['one execution'],
+    caughtBy: ['one execution', 'nothing unexpected'],
   },
   {
     name: 'a delivered payment is redeemed again',
