@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { createSigner, wrapFetchWithPayment as wrapFetchWithPaymentV1 } from 'x402-fetch'
 import { TOKEN_2022_PROGRAM } from '../../src/x402/solana-address.ts'
 import { decodeTransaction } from '../../src/x402/solana-transaction.ts'
 import { startTestGateway, type TestGateway } from '../support/gateway.ts'
@@ -16,7 +15,6 @@ import {
   solanaBuyer,
   solanaSeller,
   solanaYaml,
-  startSolanaFacilitator,
   startSolanaWorld,
 } from '../support/solana-world.ts'
 
@@ -106,35 +104,6 @@ describe('an unmodified @x402/svm buyer', () => {
     expect(world.earned()).toBe(before)
   })
 })
-
-test('an unmodified x402-fetch (v1) buyer pays', async () => {
-  const before = world.earned()
-  const signer = await createSigner('solana-devnet', solanaBuyer.secret)
-  const paying = wrapFetchWithPaymentV1(fetch, signer, undefined, undefined, {
-    svmConfig: { rpcUrl: world.chain.rpcUrl },
-  })
-  const reply = await paying(url)
-  expect(reply.status).toBe(200)
-  expect(world.earned()).toBe(before + 1_000n)
-  expect(reply.headers.get('x-payment-response')).not.toBeNull()
-})
-
-test.each([[1], [2]] as const)(
-  'a facilitator that speaks version %s only settles for a v2 buyer',
-  async version => {
-    const facilitator = await startSolanaFacilitator(world.chain, { versions: [version] })
-    await using only = await startTestGateway(solanaYaml({ ...world, facilitator }))
-    try {
-      const before = world.earned()
-      const reply = await payingOnSolana(world.chain)(`${only.url}/v1/weather/oslo`)
-      expect(reply.status).toBe(200)
-      expect(world.earned()).toBe(before + 1_000n)
-      expect(Object(facilitator.calls.settle[0]).x402Version).toBe(version)
-    } finally {
-      await facilitator.close()
-    }
-  },
-)
 
 test('the same payment thirty times at once is executed once', async () => {
   const before = world.earned()

@@ -9,6 +9,12 @@ import { readJson, serveLocally } from './json-server.ts'
 export const SOLANA_DEVNET = 'solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1'
 /** USDC on devnet, whose mint the local chain gets. */
 export const SOLANA_USDC = '4zMMC9srt5Ri5X14GAgXhaHii3GnPAEERYPJgZJDncDU'
+/** What x402 version 1 calls them (config/networks.yaml). */
+export const SOLANA_IDS = {
+  solana: 'solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp',
+  'solana-devnet': SOLANA_DEVNET,
+} as const
+export type SolanaNetworkName = keyof typeof SOLANA_IDS
 
 type LiteAddress = Parameters<LiteSVM['getAccount']>[0]
 

@@ -5,12 +5,14 @@ import type { ClientSvmSigner, FacilitatorSvmSigner } from '@x402/svm'
 import { ExactSvmScheme as ExactSvmClient } from '@x402/svm/exact/client'
 import { ExactSvmScheme } from '@x402/svm/exact/facilitator'
 import { ExactSvmSchemeV1 } from '@x402/svm/exact/v1/facilitator'
+import { createSigner, wrapFetchWithPayment as wrapFetchWithPaymentV1 } from 'x402-fetch'
 import { decodeTransaction } from '../../src/x402/solana-transaction.ts'
 import { type Intercept, type ReferenceFacilitator, serveFacilitator } from './facilitator.ts'
 import {
-  SOLANA_DEVNET,
+  SOLANA_IDS,
   type SolanaAccount,
   type SolanaChain,
+  type SolanaNetworkName,
   solanaAccount,
   startSolanaChain,
 } from './solana-chain.ts'
@@ -32,7 +34,7 @@ export interface SolanaWorld {
 }
 
 export async function startSolanaWorld(
-  options: { readonly versions?: readonly (1 | 2)[]; readonly intercept?: Intercept } = {},
+  options: SolanaFacilitatorOptions = {},
 ): Promise<SolanaWorld> {
   const chain = await startSolanaChain()
   chain.fund(solanaBuyer.address, 1_000_000_000n)
@@ -52,17 +54,25 @@ export async function startSolanaWorld(
   }
 }
 
+export interface SolanaFacilitatorOptions {
+  /** The x402 versions that it speaks. */
+  readonly versions?: readonly (1 | 2)[]
+  /** The chain is the same, whatever they call it. */
+  readonly network?: SolanaNetworkName
+  readonly intercept?: Intercept
+}
+
 /** The facilitator that the x402 project publishes, executing in this process. */
 export function startSolanaFacilitator(
   chain: SolanaChain,
-  options: { readonly versions?: readonly (1 | 2)[]; readonly intercept?: Intercept } = {},
+  options: SolanaFacilitatorOptions = {},
 ): Promise<ReferenceFacilitator> {
-  const { versions = [1, 2] } = options
+  const { versions = [1, 2], network = 'solana-devnet' } = options
   const facilitator = new x402Facilitator()
   const signer = facilitatorSigner(chain, [feePayer, otherFeePayer])
-  if (versions.includes(2)) facilitator.register(SOLANA_DEVNET, new ExactSvmScheme(signer))
+  if (versions.includes(2)) facilitator.register(SOLANA_IDS[network], new ExactSvmScheme(signer))
   // The v1 names are not CAIP-2, whatever the type of the parameter says.
-  const v1Network = 'solana-devnet' as `${string}:${string}` // see above
+  const v1Network = network as unknown as `${string}:${string}` // see above
   if (versions.includes(1)) facilitator.registerV1(v1Network, new ExactSvmSchemeV1(signer))
   const { intercept = (_, next) => next() } = options
   return serveFacilitator(facilitator, (operation, next, body) => {
@@ -126,6 +136,17 @@ export function payingOnSolana(chain: SolanaChain, account = solanaBuyer): typeo
   return wrapFetchWithPayment(fetch, solanaClient(chain, account)) as typeof fetch // same calls
 }
 
+/** The buyer of version 1, which has no setting for the chain but its RPC. */
+export async function payingOnSolanaV1(
+  chain: SolanaChain,
+  network: SolanaNetworkName = 'solana-devnet',
+): Promise<typeof fetch> {
+  const signer = await createSigner(network, solanaBuyer.secret)
+  const svmConfig = { rpcUrl: chain.rpcUrl }
+  const paying = wrapFetchWithPaymentV1(fetch, signer, undefined, undefined, { svmConfig })
+  return paying as typeof fetch // same calls
+}
+
 /** The value of a v2 payment header for what a URL asks. */
 export async function signOnSolana(
   chain: SolanaChain,
@@ -144,12 +165,16 @@ export type Challenge = Parameters<x402Client['createPaymentPayload']>[0]
 
 export function solanaYaml(
   { facilitator, api }: { facilitator: { url: string }; api: { url: string } },
-  extra: { readonly top?: string; readonly routes?: string } = {},
+  extra: {
+    readonly network?: SolanaNetworkName
+    readonly top?: string
+    readonly routes?: string
+  } = {},
 ): string {
   return `
 server: {listen: "127.0.0.1:0"}
 payTo: {solana: ${solanaSeller.address}}
-accepts: [solana-devnet]
+accepts: [${extra.network ?? 'solana-devnet'}]
 facilitators: ["${facilitator.url}"]
 upstreams: {weather: {url: "${api.url}"}}
 ${extra.top ?? ''}
