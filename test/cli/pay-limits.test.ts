@@ -62,6 +62,20 @@ describe('before anything is signed', () => {
     expect(shop.payments).toEqual([])
   })
 
+  test('an offer on Solana is named, and that only EVM networks are signed for', async () => {
+    const network = 'solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1'
+    const asset = '4zMMC9srt5Ri5X14GAgXhaHii3GnPAEERYPJgZJDncDU'
+    const shop = await sells({ offer: { network, asset, payTo: asset } })
+    const run = await runCli(['pay', shop.url, '--yes'], KEY)
+    expect(run.code).toBe(1)
+    expect(errorOf(run)).toMatchObject({
+      code: 'nothing_payable',
+      message: `The server takes only: exact on ${network}.`,
+      fix: expect.stringContaining('on EVM networks'),
+    })
+    expect(shop.payments).toEqual([])
+  })
+
   test('a payment that could be taken for more than a day is not signed', async () => {
     const shop = await sells({ offer: { maxTimeoutSeconds: 86_401 } })
     const run = await runCli(['pay', shop.url, '--yes'], KEY)

@@ -28,6 +28,7 @@ export type RowDifference = keyof typeof ROW_DIFFERENCES
 
 export type NotComparedReason =
   | 'not_on_chain'
+  | 'not_evm'
   | 'no_rpc'
   | 'chain_unavailable'
   | 'payload_unreadable'
@@ -90,7 +91,7 @@ async function compareOnce(row: LedgerRow, parts: CompareParts): Promise<Compare
   if (row.state === 'forwarded') return { kind: 'left-out' }
   if (isOffChain(row)) return { kind: 'not-compared', reason: 'not_on_chain' }
   const readers = parts.readers(row.network)
-  if (readers === null) return { kind: 'not-compared', reason: 'no_rpc' }
+  if (readers === null) return { kind: 'not-compared', reason: withoutReaders(row.network) }
   const isPaid = row.state === 'settled' || row.state === 'delivered'
   const isYoung = parts.clock() - row.updatedAt < parts.graceMs
   try {
@@ -101,6 +102,11 @@ async function compareOnce(row: LedgerRow, parts: CompareParts): Promise<Compare
     if (!(error instanceof ChainUnavailableError)) throw error
     return { kind: 'not-compared', reason: 'chain_unavailable' }
   }
+}
+
+/** No node helps where there are no logs to compare. */
+export function withoutReaders(network: NetworkId): NotComparedReason {
+  return network.startsWith('eip155:') ? 'no_rpc' : 'not_evm'
 }
 
 async function comparePaid(

@@ -8,6 +8,7 @@ import {
   compareRow,
   type NotComparedReason,
   type RowDifference,
+  withoutReaders,
 } from './compare-row.ts'
 import type { Filters } from './filters.ts'
 import { pagesOf } from './rows.ts'
@@ -95,7 +96,7 @@ async function lastBlocks(
   const ends = new Map<NetworkId, bigint>()
   for (const network of fromBlocks.keys()) {
     const found = readers(network)
-    if (found === null) books.miss(network, 'no_rpc', 0)
+    if (found === null) books.miss(network, withoutReaders(network), 0)
     else {
       const latest = await unlessUnavailable(found.audit.latestBlock())
       if (latest === null) books.miss(network, 'chain_unavailable', 0)

@@ -130,7 +130,8 @@ function nothingPayable(challenge: Challenge): Failed {
     message: `The server takes only: ${foreignText(asked.join('; '), 400)}.`,
     fix:
       'farebox pay signs scheme "exact" on EVM networks, with payments valid for a day at most. ' +
-      'Check --network and --asset, or ask the seller for such an offer.',
+      'Check --network and --asset, ask the seller for such an offer, or pay with an x402 client ' +
+      'that signs what the server takes.',
     exitCode: EXIT_FAILED,
   })
 }
