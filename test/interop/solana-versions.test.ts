@@ -1,13 +1,15 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { ReferenceFacilitator } from '../support/facilitator.ts'
 import { startTestGateway, type TestGateway } from '../support/gateway.ts'
-import { readReceipt } from '../support/payments.ts'
+import { codeOf, pay, readReceipt } from '../support/payments.ts'
 import { SOLANA_IDS, SOLANA_USDC, type SolanaChain } from '../support/solana-chain.ts'
+import { verifyingWithV1Module } from '../support/solana-v1-module.ts'
 import {
   feePayer,
   payingOnSolana,
   payingOnSolanaV1,
   type SolanaWorld,
+  signOnSolana,
   solanaBuyer,
   solanaSeller,
   solanaYaml,
@@ -103,5 +105,51 @@ describe.each([
         },
       ])
     }
+  })
+})
+
+describe('through a facilitator that runs the own module of version 1', () => {
+  let facilitator: ReferenceFacilitator
+  let gateway: TestGateway
+
+  beforeAll(async () => {
+    const intercept = verifyingWithV1Module(world.chain)
+    facilitator = await startSolanaFacilitator(world.chain, { versions: [1], intercept })
+    gateway = await startTestGateway(solanaYaml({ ...world, facilitator }))
+  })
+  afterAll(async () => {
+    await gateway.close()
+    await facilitator.close()
+  })
+
+  test('a v1 buyer pays', async () => {
+    const before = world.earned()
+    const reply = await (await payingOnSolanaV1(world.chain))(`${gateway.url}/v1/weather/paris`)
+    expect(reply.status).toBe(200)
+    expect(world.earned()).toBe(before + 1_000n)
+  })
+
+  test('what a v1 buyer signs twice on one blockhash is one payment', async () => {
+    const paying = await payingOnSolanaV1(world.chain)
+    const url = `${gateway.url}/v1/weather/paris`
+    const before = world.earned()
+    expect((await paying(url)).status).toBe(200)
+    const again = await paying(url)
+    expect([again.status, await codeOf(again)]).toEqual([409, 'payment_already_used'])
+    expect(world.earned()).toBe(before + 1_000n)
+    world.chain.expireBlockhash()
+    expect((await paying(url)).status).toBe(200)
+  })
+
+  test('a v2 buyer, whose memo it does not know, is told so before anything was done', async () => {
+    const before = world.earned()
+    world.api.requests.length = 0
+    const payment = await signOnSolana(world.chain, `${gateway.url}/v1/weather/paris`)
+    const reply = await pay(`${gateway.url}/v1/weather/paris`, payment)
+    expect([reply.status, await codeOf(reply)]).toEqual([
+      402,
+      'invalid_exact_svm_payload_transaction_instructions_length',
+    ])
+    expect([world.earned(), world.api.requests]).toEqual([before, []])
   })
 })

@@ -151,6 +151,10 @@ function answer(
       return { context, value: first === svm.latestBlockhash() }
     case 'getAccountInfo':
       return { context, value: accountInfo(svm, first ?? '') }
+    case 'getMultipleAccounts': {
+      const addresses = Array.isArray(params[0]) ? params[0].map(String) : []
+      return { context, value: addresses.map(address => accountInfo(svm, address)) }
+    }
     case 'simulateTransaction':
       return { context, value: { err: null, logs: [], accounts: null, unitsConsumed: 20_000 } }
     case 'getSignaturesForAddress':
