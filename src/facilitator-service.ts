@@ -5,8 +5,7 @@ import { formatProblem } from './config/problems.ts'
 import type { Reloaded } from './config/source.ts'
 import { type Clock, unixMs } from './core/time.ts'
 import { ConfigurationError } from './errors.ts'
-import type { Facilitator } from './facilitator/facilitator.ts'
-import { createOpenLocal } from './facilitator/local/open-local.ts'
+import { createOpenLocal, type OpenedLocal } from './facilitator/local/open-local.ts'
 import { type Callers, createCallers } from './facilitator/serve/callers.ts'
 import {
   handleFacilitatorRequest,
@@ -137,7 +136,7 @@ async function readNext(
 }
 
 interface Surroundings {
-  readonly facilitator: Facilitator
+  readonly facilitator: OpenedLocal
   readonly ledger: Ledger
   readonly observer: GatewayObserver
 }

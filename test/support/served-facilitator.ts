@@ -25,17 +25,22 @@ export interface ServedOptions {
   readonly local?: string
   /** `limits` of the first key, as YAML. */
   readonly limits?: string
+  /** Private key that sends; default: the funded one. */
+  readonly signingKey?: string
+  /** URL of its store; default: a SQLite file beside it. */
+  readonly store?: string
 }
 
 /** The configuration of one, on free ports, beside its files. */
 export function servedYaml(folder: string, rpcUrl: string, options: ServedOptions = {}): string {
-  const { local = '', limits = '{}' } = options
+  const { local = '', limits = '{}', signingKey = FACILITATOR_PRIVATE_KEY } = options
+  const { store = `sqlite:${join(folder, 'facilitator.db')}` } = options
   return `version: 1
 listen: "127.0.0.1:0"
 admin: {listen: "127.0.0.1:0"}
 local:
   networks: {base-sepolia: {rpc: "${rpcUrl}"}}
-  key: "${FACILITATOR_PRIVATE_KEY}"
+  key: "${signingKey}"
   journal: "${join(folder, 'journal.db')}"
   settleTimeout: 15s
   ${local}
@@ -43,7 +48,7 @@ keys:
   - {name: shop, key: "${SHOP_KEY}", limits: ${limits}}
   - {name: other, key: "${OTHER_KEY}"}
 networks: {base-sepolia: {finality: 1}}
-store: "sqlite:${join(folder, 'facilitator.db')}"
+store: "${store}"
 `
 }
 

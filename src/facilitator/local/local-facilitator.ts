@@ -87,6 +87,13 @@ export class LocalFacilitator implements Facilitator {
     return settling
   }
 
+  /** Whether the journal has a transaction for a payment. */
+  hasSent(payload: PaymentPayload, requirements: PaymentRequirements): boolean {
+    const transfer = readTransfer(payload, requirements)
+    const desk = this.#desks.get(requirements.network)
+    return transfer !== null && (desk?.find(transfer.purpose) ?? null) !== null
+  }
+
   async close(): Promise<void> {
     await Promise.allSettled(this.#settling.values())
     for (const desk of this.#desks.values()) await desk.close()

@@ -1,4 +1,5 @@
 import type { LocalFacilitatorConfig } from '../../config/gateway-config.ts'
+import type { PaymentPayload, PaymentRequirements } from '../../core/payment.ts'
 import { createSeldom } from '../../core/seldom.ts'
 import type { Chains } from '../../networks/chains.ts'
 import type { Network } from '../../networks/registry.ts'
@@ -12,11 +13,19 @@ export interface LocalParts {
   readonly observer: Pick<GatewayObserver, 'gasBalanceRead' | 'gasSpent' | 'errorReported'>
 }
 
+export interface OpenedLocal extends Facilitator {
+  /**
+   * Whether a transaction of its own stands for a payment, so that a settle waits for that one and
+   * sends no other. Rejects with `FacilitatorUnavailableError`.
+   */
+  hasSent(payload: PaymentPayload, requirements: PaymentRequirements): Promise<boolean>
+}
+
 /** Makes facilitators that settle on chain themselves. */
 export type OpenLocal = (
   config: LocalFacilitatorConfig,
   networks: readonly Network[],
-) => Facilitator
+) => OpenedLocal
 
 /**
  * One for a process: the facilitators that it makes share the senders of their keys. The chain
@@ -49,6 +58,7 @@ export function createOpenLocal(parts: LocalParts): OpenLocal {
       supported: () => told(opened().then(local => local.supported())),
       verify: (payload, asked) => told(opened().then(local => local.verify(payload, asked))),
       settle: (payload, asked) => told(opened().then(local => local.settle(payload, asked))),
+      hasSent: (payload, asked) => told(opened().then(local => local.hasSent(payload, asked))),
       async close() {
         await (await opening?.catch(() => null))?.close()
       },

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
 import {
   fingerprint,
   type Payment,
@@ -11,10 +12,11 @@ import { FacilitatorUnavailableError, SettlementUnknownError } from '../../error
 import type { ClaimId, ClaimRequest, Ledger } from '../../ledger/ledger.ts'
 import type { GatewayObserver } from '../../observe/events.ts'
 import { readSettlement } from '../../x402/settle-outcome.ts'
-import type { Facilitator, SettleAnswer } from '../facilitator.ts'
+import type { SettleAnswer } from '../facilitator.ts'
+import type { OpenedLocal } from '../local/open-local.ts'
 
 export interface SettlementParts {
-  readonly facilitator: Facilitator
+  readonly facilitator: Pick<OpenedLocal, 'settle' | 'hasSent'>
   readonly ledger: Ledger
   readonly clock: Clock
   readonly observer: Pick<GatewayObserver, 'errorReported'>
@@ -27,8 +29,8 @@ export interface SettlementParts {
 /** Settles for others, and writes down who asked for what and what came of it. */
 export interface Settlements {
   /**
-   * The same payment asked again, at the same time or after a crash, by whomever, comes to the same
-   * transaction.
+   * The same payment asked again, at the same time or after a crash, by whomever, also of another
+   * process that shares the ledger, comes to the same transaction.
    *
    * Rejects with `FacilitatorUnavailableError` or `StoreUnavailableError` when nothing was sent,
    * and with `SettlementUnknownError` when an earlier settle may have been and nobody can tell.
@@ -44,9 +46,9 @@ interface Running {
 }
 
 /**
- * The row in the ledger is written before the transaction is signed, and tells who asked. That one
- * payment makes one transaction is the facilitator's own doing: its journal knows what is under
- * way, and the chain what has landed.
+ * The row in the ledger is written before the transaction is signed, and tells who asked. Of
+ * several processes, the one that has the row sends; the others wait for what comes of it. A
+ * process that starts again knows from its journal what it had sent.
  */
 export function createSettlements(parts: SettlementParts): Settlements {
   const running = new Map<PaymentKey, Running>()
@@ -68,13 +70,37 @@ export function createSettlements(parts: SettlementParts): Settlements {
 
 /** For what is written down around a settle. */
 const WRITES_MS = 10_000
+/** How often the ledger is asked what came of another process's settle. */
+const LOOK_AGAIN_MS = 200
 
 async function settleOnce(
   payment: Payment,
   caller: string,
   parts: SettlementParts,
 ): Promise<SettleAnswer> {
-  const { ledger, clock, settleMsMax, leftOpen } = parts
+  const { clock, settleMsMax, leftOpen } = parts
+  const givesUpAt = clock() + settleMsMax
+  for (let isFirst = true; ; isFirst = false) {
+    const answer = await settleOrSee(payment, caller, parts)
+    if (answer !== null) return answer
+    // Whoever has the row may be gone: then it is finished from the chain, once its hold is over.
+    if (isFirst) leftOpen()
+    if (clock() >= givesUpAt) {
+      throw new SettlementUnknownError('Another process settles it, and is not done.', {
+        fix: 'Nothing to do: the row is finished from the chain if that process is gone.',
+      })
+    }
+    await delay(LOOK_AGAIN_MS)
+  }
+}
+
+/** Null: another process has it, and may have sent it. */
+async function settleOrSee(
+  payment: Payment,
+  caller: string,
+  parts: SettlementParts,
+): Promise<SettleAnswer | null> {
+  const { ledger, clock, settleMsMax } = parts
   const heldUntil = unixMs(clock() + settleMsMax + WRITES_MS)
   const claim = await ledger.claim(toClaim(payment, { caller, heldUntil }))
   switch (claim.kind) {
@@ -85,25 +111,30 @@ async function settleOnce(
     case 'stored':
       return settledAnswer(claim.receipt)
     case 'in-progress':
-    case 'settlement-pending': {
-      // A process before this one may have sent it: the facilitator sends none beside that.
-      const answer = await settleOnChain(payment, parts).catch((cause: unknown) => {
-        throw new SettlementUnknownError(
-          'A settle that was asked before cannot be looked up now.',
-          {
-            fix: 'Nothing to do: it is found out once a node answers.',
-            cause,
-          },
-        )
-      })
-      leftOpen()
-      const settlement = readSettlement(answer, payment)
-      return settlement.kind === 'settled' ? settledAnswer(settlement.receipt) : answer
-    }
+    case 'settlement-pending':
+      return seeOwn(payment, parts)
     case 'other-request':
     case 'identifier-reused':
       // Its nonce stands for other terms, which may be settled or on their way.
       return refusedAnswer(payment, 'invalid_exact_evm_nonce_already_used')
+  }
+}
+
+/** What becomes of a transaction that is in our journal. Null: none is. */
+async function seeOwn(payment: Payment, parts: SettlementParts): Promise<SettleAnswer | null> {
+  const { facilitator, leftOpen } = parts
+  try {
+    const { payload, offer } = payment
+    if (!(await facilitator.hasSent(payload, offer.requirements))) return null
+    const answer = await settleOnChain(payment, parts)
+    leftOpen()
+    const settlement = readSettlement(answer, payment)
+    return settlement.kind === 'settled' ? settledAnswer(settlement.receipt) : answer
+  } catch (cause) {
+    throw new SettlementUnknownError('A settle that was asked before cannot be looked up now.', {
+      fix: 'Nothing to do: it is found out once a node answers.',
+      cause,
+    })
   }
 }
 

@@ -13,10 +13,13 @@ import {
   startServedFacilitator,
 } from '../../support/served-facilitator.ts'
 import { createOffer, paymentOf } from '../../x402/payments.ts'
+import { settleBodyV1, settleBodyV2 } from './bodies.ts'
 
 const PRICE = 1_000n
 const offer = createOffer({ amount: String(PRICE) })
 const { requirements } = offer
+const bodyV1 = (payment: PaymentPayload) => settleBodyV1(payment, requirements)
+const bodyV2 = (payment: PaymentPayload) => settleBodyV2(payment, requirements)
 
 let chain: Chain
 let served: ServedFacilitator
@@ -34,21 +37,6 @@ async function newPayment(change: Partial<typeof requirements> = {}): Promise<Pa
   const payer = privateKeyToAccount(generatePrivateKey())
   await chain.mint(payer.address, 10n * PRICE)
   return paymentOf(payer, offer, change)
-}
-
-const bodyV2 = (paymentPayload: PaymentPayload) => ({
-  ...{ x402Version: 2, paymentPayload, paymentRequirements: requirements },
-})
-
-function bodyV1({ payload }: PaymentPayload) {
-  const { amount, ...rest } = requirements
-  const network = 'base-sepolia'
-  const said = { resource: 'https://a.example/b', description: '', mimeType: '' }
-  return {
-    x402Version: 1,
-    paymentPayload: { x402Version: 1, scheme: 'exact', network, payload },
-    paymentRequirements: { ...rest, ...said, network, maxAmountRequired: amount },
-  }
 }
 
 function post(path: string, body: unknown, { key = SHOP_KEY, url = served.url } = {}) {

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { type Clock, unixMs } from '../../../src/core/time.ts'
 import { FacilitatorUnavailableError, SettlementUnknownError } from '../../../src/errors.ts'
-import type { Facilitator, SettleAnswer } from '../../../src/facilitator/facilitator.ts'
+import type { SettleAnswer } from '../../../src/facilitator/facilitator.ts'
 import { createSettlements, type Settlements } from '../../../src/facilitator/serve/settlements.ts'
 import type { Ledger } from '../../../src/ledger/ledger.ts'
 import { openLedger } from '../../../src/ledger/open-ledger.ts'
@@ -16,6 +16,7 @@ const unavailable = new FacilitatorUnavailableError('No node.', { fix: 'Wait.' }
 
 let ledger: Ledger
 let settle: () => Promise<SettleAnswer>
+let hasSent: boolean
 let errors: unknown[]
 let leftOpen: number
 
@@ -23,15 +24,15 @@ beforeEach(async () => {
   const times = { redeemableMs: 0, retentionMs: 3_600_000 }
   ledger = await openLedger({ kind: 'sqlite', path: ':memory:', ...times }, clock)
   errors = []
+  hasSent = false
   leftOpen = 0
 })
 afterEach(() => ledger.close())
 
 /** One process's settlements: another one starts with nothing but the ledger. */
 function open(): Settlements {
-  const facilitator: Pick<Facilitator, 'settle'> = { settle: () => settle() }
   return createSettlements({
-    facilitator: facilitator as Facilitator, // nothing else is asked
+    facilitator: { settle: () => settle(), hasSent: async () => hasSent },
     ...{ ledger, clock, settleMsMax: 1_000 },
     observer: { errorReported: ({ error }) => errors.push(error) },
     leftOpen: () => leftOpen++,
@@ -62,11 +63,40 @@ test('what an earlier process has settled is told without asking anybody', async
   expect(await open().settle(payment, 'other')).toEqual(first)
 })
 
+test('what another process has claimed is not sent beside it, and its outcome is told', async () => {
+  const payment = await pay(buyer, createOffer())
+  const sent = Promise.withResolvers<SettleAnswer>()
+  settle = () => sent.promise
+  const first = open().settle(payment, 'shop')
+  await expect.poll(rows).toHaveLength(1)
+  settle = () => Promise.reject(new Error('Sent a second time.'))
+  await expect(open().settle(payment, 'other')).rejects.toThrow(SettlementUnknownError)
+  const second = open().settle(payment, 'other')
+  sent.resolve(success)
+  expect(await second).toEqual(await first)
+  expect(errors).toEqual([])
+})
+
+test('what another process could not send is sent by the one that waits for it', async () => {
+  const payment = await pay(buyer, createOffer())
+  const sent = Promise.withResolvers<SettleAnswer>()
+  settle = () => sent.promise
+  const first = open().settle(payment, 'shop')
+  await expect.poll(rows).toHaveLength(1)
+  settle = async () => success
+  const second = open().settle(payment, 'other')
+  sent.reject(unavailable)
+  await expect(first).rejects.toBe(unavailable)
+  expect(await second).toMatchObject({ transaction: HASH })
+  expect(await rows()).toMatchObject([{ state: 'settled', route: 'other' }])
+})
+
 test('what an earlier process may have sent is not called unsent while no node tells', async () => {
   const payment = await pay(buyer, createOffer())
   settle = () => new Promise(() => undefined)
   void open().settle(payment, 'shop')
   await expect.poll(rows).toHaveLength(1)
+  hasSent = true
   settle = () => Promise.reject(unavailable)
   await expect(open().settle(payment, 'other')).rejects.toThrow(SettlementUnknownError)
   settle = async () => success
