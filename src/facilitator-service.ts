@@ -12,6 +12,7 @@ import {
   REQUEST_BYTES_MAX,
   type ServiceParts,
 } from './facilitator/serve/handle-request.ts'
+import { createNodeHealth, type NodeHealth } from './facilitator/serve/node-health.ts'
 import { createSettlements } from './facilitator/serve/settlements.ts'
 import { attemptMsMax, type Recovery, startRecovery } from './flow/recovery.ts'
 import { startAdmin } from './http/admin.ts'
@@ -20,6 +21,7 @@ import { type HttpServer, startHttpServer } from './http/server.ts'
 import type { Ledger } from './ledger/ledger.ts'
 import { openLedger } from './ledger/open-ledger.ts'
 import { type Chains, openChains } from './networks/chains.ts'
+import type { Network } from './networks/registry.ts'
 import { combineObservers, type GatewayObserver } from './observe/events.ts'
 import { createLogger } from './observe/log.ts'
 import { createMetrics } from './observe/metrics.ts'
@@ -75,7 +77,8 @@ export async function startFacilitatorService(
   let callers = createCallers(config.keys)
   const around = { facilitator, ledger, observer, recovery, callers: () => callers }
   let draining = false
-  const readiness = () => reportReadiness(ledger, draining)
+  const nodes = createNodeHealth({ networks: servedNetworks(config), chains })
+  const readiness = () => reportReadiness({ ledger, nodes }, draining)
   const admin =
     config.admin && (await startAdmin({ listen: config.admin, metrics: metrics.render, readiness }))
   opened.defer(() => admin?.close())
@@ -158,16 +161,19 @@ async function openRecovery(
 }
 
 function toParts(
-  { local, networks }: FacilitatorServiceConfig,
+  config: FacilitatorServiceConfig,
   around: Surroundings & { readonly recovery: Recovery; readonly callers: () => Callers },
 ): ServiceParts {
   const { recovery, callers } = around
   const settlements = createSettlements({
-    ...{ ...around, clock, settleMsMax: local.settleTimeoutMs },
+    ...{ ...around, clock, settleMsMax: config.local.settleTimeoutMs },
     leftOpen: recovery.wake,
   })
-  const served = networks.filter(({ id }) => local.networks.some(one => one.id === id))
-  return { ...around, callers, clock, settlements, networks: served }
+  return { ...around, callers, clock, settlements, networks: servedNetworks(config) }
+}
+
+function servedNetworks({ local, networks }: FacilitatorServiceConfig): readonly Network[] {
+  return networks.filter(({ id }) => local.networks.some(one => one.id === id))
 }
 
 function startServer(
@@ -187,16 +193,18 @@ function startServer(
 }
 
 async function reportReadiness(
-  ledger: Ledger,
+  { ledger, nodes }: { readonly ledger: Ledger; readonly nodes: NodeHealth },
   draining: boolean,
 ): Promise<{ readonly ready: boolean; readonly reasons: readonly string[] }> {
-  const isStoreWell = await ledger.countByState().then(
+  const counted = ledger.countByState().then(
     () => true,
     () => false,
   )
+  const [isStoreWell, silent] = await Promise.all([counted, nodes.reasons()])
   const reasons = [
     ...(draining ? ['shutting down'] : []),
     ...(isStoreWell ? [] : ['the store does not work: nothing is settled']),
+    ...silent,
   ]
   return { ready: reasons.length === 0, reasons }
 }
