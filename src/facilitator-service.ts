@@ -7,6 +7,7 @@ import { type Clock, unixMs } from './core/time.ts'
 import { ConfigurationError } from './errors.ts'
 import { createOpenLocal, type OpenedLocal } from './facilitator/local/open-local.ts'
 import { type Callers, createCallers } from './facilitator/serve/callers.ts'
+import { createGuesses } from './facilitator/serve/guesses.ts'
 import {
   handleFacilitatorRequest,
   REQUEST_BYTES_MAX,
@@ -169,7 +170,8 @@ function toParts(
     ...{ ...around, clock, settleMsMax: config.local.settleTimeoutMs },
     leftOpen: recovery.wake,
   })
-  return { ...around, callers, clock, settlements, networks: servedNetworks(config) }
+  const guesses = createGuesses(clock)
+  return { ...around, callers, guesses, clock, settlements, networks: servedNetworks(config) }
 }
 
 function servedNetworks({ local, networks }: FacilitatorServiceConfig): readonly Network[] {

@@ -19,6 +19,7 @@ import {
 import type { Facilitator } from '../facilitator.ts'
 import { settleBody, supportedBody, verifyBody, type WireAnswer } from './answers.ts'
 import type { Caller, Callers } from './callers.ts'
+import type { Guesses } from './guesses.ts'
 import type { Settlements } from './settlements.ts'
 
 /** What a served facilitator works with. */
@@ -27,6 +28,7 @@ export interface ServiceParts {
   readonly settlements: Settlements
   /** Asked for each request, because a reload may change them. */
   readonly callers: () => Callers
+  readonly guesses: Guesses
   /** Those that it settles on. */
   readonly networks: readonly Network[]
   readonly clock: Clock
@@ -88,9 +90,7 @@ async function answer(visit: Visit, parts: ServiceParts): Promise<Reply> {
     return problemReply('method_not_allowed', { headers: ['Allow', found.method] })
   }
   visit.caller = parts.callers().find(exchange.headerValues('authorization'))
-  if (visit.caller === null) {
-    return problemReply('unknown_key', { headers: ['WWW-Authenticate', 'Bearer'] })
-  }
+  if (visit.caller === null) return refuseStranger(exchange, parts)
   const admission = visit.caller.admit()
   if (admission.kind === 'refused') {
     const { retryAfterSeconds } = admission
@@ -101,6 +101,13 @@ async function answer(visit: Visit, parts: ServiceParts): Promise<Reply> {
   } finally {
     admission.leave()
   }
+}
+
+/** Counted after the keys were looked at: who has one is not stopped by a neighbour's guesses. */
+function refuseStranger({ clientAddress }: Exchange, { guesses }: ServiceParts): Reply {
+  const retryAfterSeconds = guesses.count(clientAddress)
+  if (retryAfterSeconds !== null) return problemReply('rate_limited', { retryAfterSeconds })
+  return problemReply('unknown_key', { headers: ['WWW-Authenticate', 'Bearer'] })
 }
 
 async function perform(
