@@ -2,6 +2,7 @@ import type { GatewayConfig } from '../../config/gateway-config.ts'
 import type { Tree } from '../../config/tree.ts'
 import { askClock } from './ask-clock.ts'
 import { askFacilitators } from './ask-facilitators.ts'
+import { askGas } from './ask-gas.ts'
 import { askNodes } from './ask-nodes.ts'
 import { askPublicUrl } from './ask-public-url.ts'
 import { askReceivers } from './ask-receiver.ts'
@@ -16,6 +17,7 @@ import { placeOffers } from './placed-offers.ts'
 const QUESTIONS: readonly Question[] = [
   askFacilitators,
   askNodes,
+  askGas,
   askTokens,
   askReceivers,
   askClock,

@@ -9,6 +9,7 @@ export interface Finding {
   readonly question:
     | 'facilitators'
     | 'rpc'
+    | 'gas'
     | 'token'
     | 'payTo'
     | 'clock'
