@@ -85,6 +85,7 @@ function claimRequest(): ClaimRequest {
     payTo: '0x209693Bc6afc0C5328bA36FaF03C514EF312287C',
     amount: atomicAmount(1000n),
     validBefore: Math.floor(now / 1000) + 60,
+    identifier: null,
     payload: JSON.stringify({ x402Version: 2, payload: 'x'.repeat(900) }),
     requirements: JSON.stringify({ scheme: 'exact', extra: 'x'.repeat(300) }),
     next: 'forwarded',
