@@ -1,10 +1,16 @@
 import { once } from 'node:events'
-import { createServer, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
+import {
+  createSecureServer,
+  createServer,
+  type IncomingHttpHeaders,
+  type ServerHttp2Stream,
+} from 'node:http2'
 import { type AddressInfo, createServer as createNetServer, type Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { Delivery } from '../../src/flow/exchange.ts'
 import type { UpstreamOutcome } from '../../src/upstream/upstream.ts'
+import { createAuthority } from '../support/certificates.ts'
 import { upstreamAt } from './harness.ts'
 
 const closings: (() => unknown)[] = []
@@ -207,6 +213,29 @@ describe('an upstream over HTTP/2', () => {
       const outcome = await upstream.send({ ...NOTHING, timeoutMs: 5_000 }, () => undefined)
       expect(['unreachable', 'down']).toContain(outcome.kind)
     }
+  })
+
+  test.each([
+    ['chooses it by ALPN is spoken to over TLS', 'api.internal', 'response'],
+    ['has a certificate of another name is not spoken to', 'other.internal', 'unreachable'],
+  ])('that %s', async (_, serverName, kind) => {
+    const authority = await createAuthority()
+    const server = createSecureServer(await authority.issue({ name: 'api.internal' }))
+    server.on('stream', (stream: ServerHttp2Stream) =>
+      stream.respond({ ':status': 200 }, { endStream: true }),
+    )
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    const upstream = upstreamAt(`https://127.0.0.1:${port}`, {
+      ...{ http2: true, tls: { ca: authority.cert, identity: null, serverName } },
+    })
+    closings.push(
+      () => server.close(),
+      () => upstream.close(),
+    )
+    const outcome = await upstream.send({ ...NOTHING, timeoutMs: 5_000 }, () => undefined)
+    expect(outcome.kind).toBe(kind)
   })
 
   test('that is not there could not be reached', async () => {
