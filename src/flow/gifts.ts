@@ -14,9 +14,15 @@ const PAYMENT_HEADERS = ['payment-signature', 'x-payment']
  * address has free requests left. Also learns who the client of a free route is, whose key must not
  * reach the API.
  */
-export async function isGiven(visit: Visit): Promise<boolean> {
-  const { exchange, route } = visit
-  if (route === null) return false
+export function isGiven(visit: Visit): Promise<boolean> | false {
+  const { route } = visit
+  // Most routes: what has no rules costs nothing.
+  if (route === null || (route.access === null && route.freeQuota === null)) return false
+  return isGivenBy(route, visit)
+}
+
+async function isGivenBy(route: Route, visit: Visit): Promise<boolean> {
+  const { exchange } = visit
   if (route.access !== null) visit.client = await route.access.recognise(exchange)
   if (visit.client?.kind === 'known') return true
   const quota = route.freeQuota

@@ -2,7 +2,7 @@
 export interface InFlight {
   readonly count: number
   /** Counts work for as long as it runs. */
-  run(work: () => Promise<void>): Promise<void>
+  run(work: () => Promise<unknown>): Promise<void>
   /** Resolves when nothing runs, or after `timeoutMs`. */
   idle(timeoutMs: number): Promise<void>
 }
@@ -16,10 +16,12 @@ export function createInFlight(): InFlight {
     },
     async run(work) {
       count++
-      await work().finally(() => {
+      try {
+        await work()
+      } finally {
         count--
         if (count === 0) whenIdle?.()
-      })
+      }
     },
     async idle(timeoutMs) {
       if (count === 0) return

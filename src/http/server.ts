@@ -69,34 +69,33 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
   const connections = createConnections()
 
   const answer = (exchange: Exchange): Promise<void> =>
-    inFlight.run(async () => {
-      if (draining) await exchange.respond(problemReply('shutting_down'))
-      else await options.handle(exchange)
-    })
+    inFlight.run(() =>
+      draining ? exchange.respond(problemReply('shutting_down')) : options.handle(exchange),
+    )
 
   const arrival = (awaitsContinue: boolean): Arrival => {
     const settings = options.settings()
     return { settings, awaitsContinue, isDraining, scheme, stallMsMax }
   }
 
-  const serve = async (
+  const serve = (
     request: IncomingMessage,
     response: ServerResponse,
     awaitsContinue: boolean,
-  ): Promise<void> => {
+  ): void => {
     const line = connections.begin(request, response)
     if (line === null) return
     const exchange = new NodeExchange(request, response, arrival(awaitsContinue))
     if (exchange.isLast) line.takeNoMore()
-    await answer(exchange).finally(line.end)
+    void answer(exchange).finally(line.end)
   }
 
   const http2 = options.http2 === true ? openHttp2(options, { stallMsMax, handle: answer }) : null
   const { server, tls } = createNodeServer(options, http2)
-  server.on('request', (request, response) => void serve(request, response, false))
-  server.on('checkContinue', (request, response) => void serve(request, response, true))
+  server.on('request', (request, response) => serve(request, response, false))
+  server.on('checkContinue', (request, response) => serve(request, response, true))
   // An expectation that we do not know may be ignored (RFC 9110 section 10.1.1).
-  server.on('checkExpectation', (request, response) => void serve(request, response, false))
+  server.on('checkExpectation', (request, response) => serve(request, response, false))
   server.on('clientError', connections.refuse)
   const upgrades = takeUpgrades(server, {
     connections,
