@@ -51,7 +51,9 @@ export function exchangeHttp2(
   const controller = new Http2Controller()
   try {
     handler.onRequestStart?.(controller, null)
-  } catch {
+  } catch (reason) {
+    // As undici does: whoever was handed a request hears of its end.
+    handler.onResponseError?.(controller, reason as Error) // what the handler threw
     return null
   }
   const body = options.body as Buffer | Readable | null // as forward.ts gives it

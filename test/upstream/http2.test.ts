@@ -20,6 +20,9 @@ afterEach(async () => {
 
 const NOTHING = { method: 'GET', target: '/', rawHeaders: [], addedHeaders: [], body: null }
 
+/** RFC 9113 section 6.5: a frame of no settings. */
+const EMPTY_SETTINGS = Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0])
+
 type Serve = (stream: ServerHttp2Stream, headers: Record<string, unknown>) => void
 
 /** An upstream that speaks HTTP/2 by prior knowledge, and how it is asked. */
@@ -236,6 +239,27 @@ describe('an upstream over HTTP/2', () => {
     )
     const outcome = await upstream.send({ ...NOTHING, timeoutMs: 5_000 }, () => undefined)
     expect(outcome.kind).toBe(kind)
+  })
+
+  test('has nothing to do with a request that was given up before it could be sent', async () => {
+    const server = createNetServer()
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    const upstream = upstreamAt(`http://127.0.0.1:${port}`, { http2: true })
+    closings.push(
+      () => server.close(),
+      () => upstream.close(),
+    )
+    const [, [socket]] = await Promise.all([
+      upstream.send({ ...NOTHING, timeoutMs: 5_000 }, abort => setImmediate(abort)),
+      once(server, 'connection') as Promise<[Socket]>,
+    ])
+    closings.push(() => socket.destroy())
+    expect(upstream.targets[0]?.outstanding).toBe(1)
+    // Only now does the server say how many streams it takes.
+    socket.write(EMPTY_SETTINGS)
+    await expect.poll(() => upstream.targets[0]?.outstanding).toBe(0)
   })
 
   test('that is not there could not be reached', async () => {
