@@ -1,3 +1,4 @@
+import { valuesOf, withoutHeaders } from '../core/header-list.ts'
 import type { Exchange, Reply } from './exchange.ts'
 import type { Visit } from './house.ts'
 import type { RouteCors, Snapshot } from './route.ts'
@@ -104,19 +105,12 @@ function originHeaders(cors: RouteCors, origin: string): string[] | null {
 }
 
 function variesByOrigin(headers: readonly string[]): boolean {
-  for (let index = 0; index < headers.length; index += 2) {
-    if (headers[index]?.toLowerCase() !== 'vary') continue
-    const fields = (headers[index + 1] ?? '').toLowerCase().split(',')
-    if (fields.some(field => field.trim() === 'origin' || field.trim() === '*')) return true
-  }
-  return false
+  return valuesOf(headers, 'vary').some(value => {
+    const fields = value.toLowerCase().split(',')
+    return fields.some(field => field.trim() === 'origin' || field.trim() === '*')
+  })
 }
 
 function withoutCors(headers: readonly string[]): string[] {
-  const kept: string[] = []
-  for (let index = 0; index < headers.length; index += 2) {
-    const name = headers[index] ?? ''
-    if (!name.toLowerCase().startsWith('access-control-')) kept.push(name, headers[index + 1] ?? '')
-  }
-  return kept
+  return withoutHeaders(headers, name => name.toLowerCase().startsWith('access-control-'))
 }

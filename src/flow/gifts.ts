@@ -1,3 +1,4 @@
+import { withoutHeaders } from '../core/header-list.ts'
 import { canonicalHeaderName } from '../core/header-name.ts'
 import { addressGroup } from './address-group.ts'
 import { asPrivate } from './answers.ts'
@@ -57,13 +58,7 @@ export function withoutCredential({ exchange, client }: Visit): readonly string[
   const { rawHeaders } = exchange
   const credential = client?.kind === 'known' ? client.credential : null
   if (credential === null) return rawHeaders
-  const kept: string[] = []
-  for (let index = 0; index < rawHeaders.length; index += 2) {
-    const name = rawHeaders[index] ?? ''
-    if (canonicalHeaderName(name) === credential) continue
-    kept.push(name, rawHeaders[index + 1] ?? '')
-  }
-  return kept
+  return withoutHeaders(rawHeaders, name => canonicalHeaderName(name) === credential)
 }
 
 /** What nobody paid for, as the client gets it. */

@@ -1,3 +1,5 @@
+import { valuesOf } from '../core/header-list.ts'
+
 /**
  * Whether a head says that a gRPC call has failed. A server that fails before it has sent a message
  * says so there (gRPC over HTTP/2, "Trailers-Only"), under HTTP status 200; one that fails later
@@ -6,8 +8,6 @@
  * @param headers Names and values in turn.
  */
 export function saysGrpcFailure(headers: readonly string[]): boolean {
-  for (let index = 0; index < headers.length; index += 2) {
-    if (headers[index]?.toLowerCase() === 'grpc-status') return headers[index + 1]?.trim() !== '0'
-  }
-  return false
+  const [status] = valuesOf(headers, 'grpc-status')
+  return status !== undefined && status.trim() !== '0'
 }

@@ -1,4 +1,5 @@
 import type { RateLimitConfig } from '../config/limits-config.ts'
+import { valuesOf } from '../core/header-list.ts'
 import type { Payment } from '../core/payment.ts'
 import { addressGroup } from './address-group.ts'
 import { problemReply, withHeaders } from './answers.ts'
@@ -115,9 +116,5 @@ export function withRateLimit(reply: Reply, { rateLeft, route }: Visit): Reply {
 }
 
 function isShared(headers: readonly string[]): boolean {
-  for (let index = 0; index < headers.length; index += 2) {
-    const isControl = headers[index]?.toLowerCase() === 'cache-control'
-    if (isControl && SHARED.test(headers[index + 1] ?? '')) return true
-  }
-  return false
+  return valuesOf(headers, 'cache-control').some(value => SHARED.test(value))
 }

@@ -1,4 +1,5 @@
 import type { HeaderChanges, HeaderRulesConfig } from '../config/shaping-config.ts'
+import { withoutHeaders } from '../core/header-list.ts'
 import { canonicalHeaderName } from '../core/header-name.ts'
 import type { ReplyStream } from './exchange.ts'
 
@@ -23,9 +24,9 @@ export function compileHeaderShaping(config: HeaderRulesConfig): HeaderShaping |
   const added = Object.entries(request.set).flat()
   const addedToResponse = Object.entries(response.set).flat()
   return {
-    request: headers => without(headers, stopsRequest),
+    request: headers => withoutHeaders(headers, stopsRequest),
     added,
-    response: headers => [...without(headers, stopsResponse), ...addedToResponse],
+    response: headers => [...withoutHeaders(headers, stopsResponse), ...addedToResponse],
     body: isEmpty(response) ? body => body : body => withoutTrailers(body, stopsResponse),
   }
 }
@@ -52,22 +53,13 @@ function createStop({ set, remove }: HeaderChanges): Stop {
   }
 }
 
-function without(headers: readonly string[], stops: Stop): string[] {
-  const kept: string[] = []
-  for (let index = 0; index < headers.length; index += 2) {
-    const name = headers[index] ?? ''
-    if (!stops(name)) kept.push(name, headers[index + 1] ?? '')
-  }
-  return kept
-}
-
 function withoutTrailers(body: ReplyStream, stops: Stop): ReplyStream {
   return {
     pipeTo: sink =>
       body.pipeTo({
         write: chunk => sink.write(chunk),
         drained: callback => sink.drained(callback),
-        end: trailers => sink.end(without(trailers, stops)),
+        end: trailers => sink.end(withoutHeaders(trailers, stops)),
         destroy: () => sink.destroy(),
         ...(sink.connection === undefined ? {} : { connection: sink.connection }),
       }),

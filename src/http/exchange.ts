@@ -1,12 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
-import type { Delivery, Exchange, ReadBody, Reply } from '../flow/exchange.ts'
+import type { Delivery, Exchange, Reply } from '../flow/exchange.ts'
 import { certificateNames } from './certificate-names.ts'
 import { readHead } from './framing.ts'
 import { type ExchangeSettings, HeardRequest } from './heard-request.ts'
 import { ResponseSink, replyHeaders } from './reply.ts'
-import { limitBody, readBounded } from './request-body.ts'
+import { limitBody } from './request-body.ts'
 
 /** How the server stands when a request arrives. */
 export interface Arrival {
@@ -71,14 +71,6 @@ export class NodeExchange extends HeardRequest implements Exchange {
     else if (this.bodyLength !== null) this.#body = this.#request
     else this.#body = limitBody(this.#request, this.#arrival.settings.bodyBytesMax)
     return this.#body
-  }
-
-  async readBody(bytesMax: number): Promise<ReadBody> {
-    const stream = this.bodyStream()
-    if (stream === null) return { kind: 'whole', bytes: Buffer.alloc(0) }
-    const length = this.bodyLength
-    if (length !== null && length > bytesMax) return { kind: 'stream', stream, length }
-    return readBounded(stream, bytesMax, length)
   }
 
   get clientGone(): boolean {

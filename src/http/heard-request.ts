@@ -1,6 +1,9 @@
-import type { RequestFlaw } from '../flow/exchange.ts'
+import type { Readable } from 'node:stream'
+import { valuesOf } from '../core/header-list.ts'
+import type { ReadBody, RequestFlaw } from '../flow/exchange.ts'
 import type { ClientAddressReader } from './client-address.ts'
 import { BAD_HOST, OTHER_HOST } from './framing.ts'
+import { readBounded } from './request-body.ts'
 
 /** What the configuration in force says about reading and answering requests. */
 export interface ExchangeSettings {
@@ -62,20 +65,18 @@ export abstract class HeardRequest {
     this.flaw = heard.flaw ?? judgeHost(this.host, settings)
   }
 
-  readonly headerValues = (name: string): readonly string[] => {
-    const { rawHeaders } = this
-    let values: string[] | null = null
-    for (let index = 0; index < rawHeaders.length; index += 2) {
-      const sent = rawHeaders[index] ?? ''
-      if (sent.length !== name.length || (sent !== name && sent.toLowerCase() !== name)) continue
-      values ??= []
-      values.push(rawHeaders[index + 1] ?? '')
-    }
-    return values ?? NO_VALUES
+  readonly headerValues = (name: string): readonly string[] => valuesOf(this.rawHeaders, name)
+
+  abstract bodyStream(): Readable | null
+
+  async readBody(bytesMax: number): Promise<ReadBody> {
+    const stream = this.bodyStream()
+    if (stream === null) return { kind: 'whole', bytes: Buffer.alloc(0) }
+    const length = this.bodyLength
+    if (length !== null && length > bytesMax) return { kind: 'stream', stream, length }
+    return readBounded(stream, bytesMax, length)
   }
 }
-
-const NO_VALUES: readonly string[] = []
 
 function judgeHost(host: string | null, { allowsHost }: ExchangeSettings): RequestFlaw | null {
   if (host === null) return BAD_HOST

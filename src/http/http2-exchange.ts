@@ -3,13 +3,12 @@ import type { Readable } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import { ClientGoneError } from '../errors.ts'
 import { problemReply } from '../flow/answers.ts'
-import type { Delivery, Exchange, ReadBody, Reply } from '../flow/exchange.ts'
+import type { Delivery, Exchange, Reply } from '../flow/exchange.ts'
 import { certificateNames } from './certificate-names.ts'
 import { type ExchangeSettings, HeardRequest } from './heard-request.ts'
 import { Http2Body } from './http2-body.ts'
 import { readHttp2Head } from './http2-head.ts'
 import { Http2Sink, http2Head, NOWHERE } from './http2-reply.ts'
-import { readBounded } from './request-body.ts'
 
 export interface Http2Arrival {
   readonly settings: ExchangeSettings
@@ -64,14 +63,6 @@ export class Http2Exchange extends HeardRequest implements Exchange {
     if (this.#awaitsContinue && !this.clientGone) this.#stream.additionalHeaders({ ':status': 100 })
     this.#awaitsContinue = false
     return this.#body
-  }
-
-  async readBody(bytesMax: number): Promise<ReadBody> {
-    const stream = this.bodyStream()
-    if (stream === null) return { kind: 'whole', bytes: Buffer.alloc(0) }
-    const length = this.bodyLength
-    if (length !== null && length > bytesMax) return { kind: 'stream', stream, length }
-    return readBounded(stream, bytesMax, length)
   }
 
   get clientGone(): boolean {

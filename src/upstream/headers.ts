@@ -1,3 +1,4 @@
+import { valuesOf, withoutHeaders } from '../core/header-list.ts'
 import { canonicalHeaderName } from '../core/header-name.ts'
 
 /**
@@ -86,10 +87,8 @@ function findDropped(canonical: string): Dropped | undefined {
 /** Header names that the connection's own header declares to be for this hop only. */
 function namedByConnection(rawHeaders: readonly string[]): Set<string> | null {
   let named: Set<string> | null = null
-  for (let index = 0; index < rawHeaders.length; index += 2) {
-    const name = rawHeaders[index] ?? ''
-    if (name.length !== 10 || name.toLowerCase() !== 'connection') continue
-    for (const token of (rawHeaders[index + 1] ?? '').split(',')) {
+  for (const value of valuesOf(rawHeaders, 'connection')) {
+    for (const token of value.split(',')) {
       const lower = token.trim().toLowerCase()
       if (lower === 'keep-alive' || lower === 'close' || lower === '') continue
       named ??= new Set()
@@ -129,11 +128,6 @@ export function createHeaderRules(ownHeaders: Readonly<Record<string, string>>):
 
 function pass(rawHeaders: readonly string[], stops: (name: string) => boolean): string[] {
   const named = namedByConnection(rawHeaders)
-  const passed: string[] = []
-  for (let index = 0; index < rawHeaders.length; index += 2) {
-    const name = rawHeaders[index] ?? ''
-    if (stops(name) || named?.has(name.toLowerCase())) continue
-    passed.push(name, rawHeaders[index + 1] ?? '')
-  }
-  return passed
+  if (named === null) return withoutHeaders(rawHeaders, stops)
+  return withoutHeaders(rawHeaders, name => stops(name) || named.has(name.toLowerCase()))
 }

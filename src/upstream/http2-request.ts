@@ -7,6 +7,7 @@ import {
 } from 'node:http2'
 import type { Readable } from 'node:stream'
 import { type Dispatcher, errors } from 'undici'
+import { withoutHeaders } from '../core/header-list.ts'
 
 /** Of one request over HTTP/2, in the shape of undici's. */
 export class Http2Controller implements Dispatcher.DispatchController {
@@ -157,10 +158,5 @@ function toFields(
 }
 
 function withoutPseudo(raw: readonly string[]): string[] {
-  const plain: string[] = []
-  for (let index = 0; index < raw.length; index += 2) {
-    const name = raw[index] ?? ''
-    if (!name.startsWith(':')) plain.push(name, raw[index + 1] ?? '')
-  }
-  return plain
+  return withoutHeaders(raw, name => name.startsWith(':'))
 }

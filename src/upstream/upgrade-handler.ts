@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Duplex } from 'node:stream'
 import type { Dispatcher } from 'undici'
+import { valuesOf, withoutHeaders } from '../core/header-list.ts'
 import { ForwardHandler, type Forwarding, toStrings } from './forward-handler.ts'
 import type { UpgradeOutcome } from './upstream.ts'
 
@@ -57,11 +58,5 @@ function answersHandshake(answer: readonly string[], handshake: readonly string[
 
 /** A 101 has no body (RFC 9110 section 8.6); what a length here would hide are frames. */
 function withoutLength(headers: readonly string[]): string[] {
-  return headers.filter((_, index) => headers[index & ~1]?.toLowerCase() !== 'content-length')
-}
-
-function valuesOf(headers: readonly string[], name: string): string[] {
-  return headers.filter(
-    (_value, index) => index % 2 === 1 && headers[index - 1]?.toLowerCase() === name,
-  )
+  return withoutHeaders(headers, name => name.toLowerCase() === 'content-length')
 }
