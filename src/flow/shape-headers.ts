@@ -55,6 +55,7 @@ function createStop({ set, remove }: HeaderChanges): Stop {
 
 function withoutTrailers(body: ReplyStream, stops: Stop): ReplyStream {
   return {
+    ...(body.isEmpty === undefined ? {} : { isEmpty: body.isEmpty }),
     pipeTo: sink =>
       body.pipeTo({
         write: chunk => sink.write(chunk),

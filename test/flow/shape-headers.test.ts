@@ -37,3 +37,10 @@ test('a removed header does not come as a trailer instead', async () => {
   expect(String(collected.bytes)).toBe('all')
   expect(collected.trailers).toEqual(['X-Checksum', '2'])
 })
+
+test('an answer that ends with its head still does', () => {
+  const { body } = shaping({}, { remove: ['x-internal'] })
+  const stored = new StoredBody(Buffer.alloc(0), [])
+  expect(body({ pipeTo: stored.pipeTo, cancel: stored.cancel, isEmpty: true }).isEmpty).toBe(true)
+  expect(body(stored).isEmpty).toBeUndefined()
+})
