@@ -1,8 +1,14 @@
 import { Gauge, type Registry } from 'prom-client'
-import { formatAmount } from '../core/amount.ts'
 import type { FacilitatorAnswered, FacilitatorChanged, GatewayObserver } from './events.ts'
 import { registerCounter, registerHistogram } from './kept-metrics.ts'
-import { addDuration, createDurations, createSeries, type Labels, mapValues } from './series.ts'
+import {
+  addDuration,
+  createDurations,
+  createSeries,
+  type Labels,
+  mapValues,
+  toChartNumber,
+} from './series.ts'
 
 export interface FacilitatorSeen {
   readonly name: string
@@ -75,7 +81,7 @@ export function registerGasBalance(registry: Registry): GatewayObserver['gasBala
     registers: [registry],
   })
   return ({ network, address, balanceWei }) =>
-    balance.set({ network, address }, Number(formatAmount(balanceWei, 18)))
+    balance.set({ network, address }, toChartNumber(balanceWei, 18))
 }
 
 export function registerGasSpent(registry: Registry): GatewayObserver['gasSpent'] {
@@ -86,7 +92,7 @@ export function registerGasSpent(registry: Registry): GatewayObserver['gasSpent'
       "What a local facilitator's key has paid for execution, in whole coins of the chain, " +
       'rounded. Counted once the block of a transaction stays.',
     labelNames: ['network', 'address'],
-    entries: () => mapValues(spent.entries(), ({ wei }) => Number(formatAmount(wei, 18))),
+    entries: () => mapValues(spent.entries(), ({ wei }) => toChartNumber(wei, 18)),
   })
   return ({ network, address, wei }) => {
     spent.at(`${network}\n${address}`, () => ({ network, address })).wei += wei

@@ -6,7 +6,6 @@ import {
   type MetricValue,
   Registry,
 } from 'prom-client'
-import { formatAmount } from '../core/amount.ts'
 import type { UnixMs } from '../core/time.ts'
 import { FareboxError } from '../errors.ts'
 import type { ClaimState } from '../ledger/ledger.ts'
@@ -25,7 +24,7 @@ import {
 import { registerCounter, registerHistogram } from './kept-metrics.ts'
 import { registerLimited } from './limit-metrics.ts'
 import { createRequestCounts, NO_ROUTE } from './request-counts.ts'
-import { createSeries, type Labels, mapValues } from './series.ts'
+import { createSeries, type Labels, mapValues, toChartNumber } from './series.ts'
 import { registerChecked, registerResolved } from './settlement-metrics.ts'
 import { registerShadow, registerShadowRoutes } from './shadow-metrics.ts'
 import { registerTunnels } from './tunnel-metrics.ts'
@@ -164,11 +163,8 @@ function registerPayments(registry: Registry): (route: string | null, seen: Paym
       'Money taken, in whole tokens. A rounded number for charts since the start of the process; ' +
       'the exact amounts are in the ledger.',
     labelNames: ['network', 'asset'],
-    // The only place where money becomes a float: Prometheus knows no other number.
     entries: () =>
-      mapValues(revenue.entries(), ({ amount, decimals }) =>
-        Number(formatAmount(amount, decimals)),
-      ),
+      mapValues(revenue.entries(), ({ amount, decimals }) => toChartNumber(amount, decimals)),
   })
   return (matched, { network, asset, outcome, amount, decimals, charged }) => {
     const route = matched ?? NO_ROUTE

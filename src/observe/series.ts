@@ -1,3 +1,5 @@
+import { formatAmount } from '../core/amount.ts'
+
 /** Values of a metric's labels. */
 export type Labels = Readonly<Record<string, string>>
 
@@ -83,4 +85,12 @@ export function toHistogramSamples(name: string, labels: Labels, durations: Dura
   samples.push({ metricName: `${name}_sum`, labels, value: durations.sum })
   samples.push({ metricName: `${name}_count`, labels, value: count })
   return samples
+}
+
+/**
+ * Money in whole tokens or coins, rounded, for charts. The only place where money becomes a float:
+ * Prometheus knows no other number. Sums are made before, of atomic units, exactly.
+ */
+export function toChartNumber(amount: bigint, decimals: number): number {
+  return Number(formatAmount(amount, decimals))
 }

@@ -1,9 +1,8 @@
 import { Gauge, type Registry } from 'prom-client'
-import { formatAmount } from '../core/amount.ts'
 import type { RequestFinished } from './events.ts'
 import { registerCounter } from './kept-metrics.ts'
 import { NO_ROUTE } from './request-counts.ts'
-import { createSeries, mapValues } from './series.ts'
+import { createSeries, mapValues, toChartNumber } from './series.ts'
 
 /** What would have been charged, had the routes not been in shadow mode. */
 export function registerShadow(registry: Registry): (event: RequestFinished) => void {
@@ -21,9 +20,8 @@ export function registerShadow(registry: Registry): (event: RequestFinished) => 
       'Money that would have been taken, in whole tokens. A rounded number for charts since the ' +
       'start of the process; the exact amounts are in the log.',
     labelNames: ['route', 'network', 'asset'],
-    // Summed in atomic units, exactly; a float only here, because Prometheus knows no other number.
     entries: () =>
-      mapValues(sums.entries(), ({ amount, decimals }) => Number(formatAmount(amount, decimals))),
+      mapValues(sums.entries(), ({ amount, decimals }) => toChartNumber(amount, decimals)),
   })
   return ({ route: matched, shadow }) => {
     if (shadow === undefined || !shadow.due) return
