@@ -10,6 +10,8 @@ export interface TargetPool {
   readonly requests: Requests
   /** Connects as a request would. Whoever calls it owns the socket. */
   readonly connect: buildConnector.connector
+  /** Finishes what runs. */
+  close(): Promise<void>
   /** True while the connection in hand is being ended by a reset. */
   wasReset(): boolean
   /** True of an error that says why a connection did not come to be: nothing was sent over it. */
@@ -49,7 +51,10 @@ export function openPool(
         greetingMsMax: config.connectTimeoutMs,
       })
     : pool
-  return { pool, requests, connect, ...watch }
+  const close = async (): Promise<void> => {
+    await Promise.all([...new Set([pool, requests])].map(one => one.close()))
+  }
+  return { pool, requests, connect, close, ...watch }
 }
 
 function tlsOptions(tls: UpstreamConfig['tls']) {

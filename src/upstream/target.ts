@@ -48,7 +48,7 @@ export function openTarget(
     outstanding: 0,
     async close() {
       health.close()
-      await Promise.all([check.close(), connections.requests.close(), connections.pool.close()])
+      await Promise.all([check.close(), connections.close()])
     },
   }
   return target
