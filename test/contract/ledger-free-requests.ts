@@ -3,6 +3,7 @@ import { unixMs } from '../../src/core/time.ts'
 import type { Ledger } from '../../src/ledger/ledger.ts'
 import { movableClock } from '../ledger/claim-fixtures.ts'
 import type { LedgerUnderTest } from './ledger-states.ts'
+import { openTwo } from './two-ledgers.ts'
 
 const HOUR_MS = 3_600_000
 
@@ -15,14 +16,9 @@ export function describeFreeRequests(
     let time = movableClock()
     let ledger: Ledger
     let other: Ledger
-    let storeNumber = 0
 
     beforeEach(async () => {
-      time = movableClock()
-      storeNumber += 1
-      const options = { clock: time.clock, store: `free-${storeNumber}` }
-      ledger = await open(options)
-      other = await open(options)
+      ;({ time, ledger, other } = await openTwo('free', open))
     })
     afterEach(() => Promise.all([ledger.close(), other.close()]))
 

@@ -15,6 +15,7 @@ import {
   tally,
 } from '../ledger/claim-fixtures.ts'
 import type { LedgerUnderTest } from './ledger-states.ts'
+import { openTwo } from './two-ledgers.ts'
 
 const KEPT_MS = 600_000
 const CALLERS = 48
@@ -29,14 +30,9 @@ export function describeReplay(
     let time = movableClock()
     let ledger: Ledger
     let other: Ledger
-    let storeNumber = 0
 
     beforeEach(async () => {
-      time = movableClock()
-      storeNumber += 1
-      const options = { clock: time.clock, store: `replay-${storeNumber}` }
-      ledger = await open(options)
-      other = await open(options)
+      ;({ time, ledger, other } = await openTwo('replay', open))
     })
     afterEach(() => Promise.all([ledger.close(), other.close()]))
 

@@ -12,6 +12,7 @@ import {
   STATES,
 } from '../ledger/claim-fixtures.ts'
 import type { LedgerUnderTest } from './ledger-states.ts'
+import { openTwo } from './two-ledgers.ts'
 
 const DAY_MS = 86_400_000
 const HOUR_MS = 3_600_000
@@ -25,14 +26,9 @@ export function describeUpkeep(
     let time = movableClock()
     let ledger: Ledger
     let other: Ledger
-    let storeNumber = 0
 
     beforeEach(async () => {
-      time = movableClock()
-      storeNumber += 1
-      const options = { clock: time.clock, store: `upkeep-${storeNumber}` }
-      ledger = await open(options)
-      other = await open(options)
+      ;({ time, ledger, other } = await openTwo('upkeep', open))
     })
     afterEach(() => Promise.all([ledger.close(), other.close()]))
 

@@ -7,6 +7,7 @@ import { expect, test } from 'vitest'
 import { z } from 'zod'
 import { eip3009Payload } from '../../../src/x402/wire.ts'
 import { buyer, seller } from '../../support/accounts.ts'
+import { tokenTypes } from '../../support/authorizations.ts'
 import { TOKEN_ADDRESS } from '../../support/chain.ts'
 import { readChallenge, readReceipt } from '../../support/payments.ts'
 import { type Asked, type Dialect, openStreet, operationOf } from './dialect.ts'
@@ -33,17 +34,6 @@ const requestBody = z.strictObject({
   }),
 })
 
-const types = {
-  TransferWithAuthorization: [
-    { name: 'from', type: 'address' },
-    { name: 'to', type: 'address' },
-    { name: 'value', type: 'uint256' },
-    { name: 'validAfter', type: 'uint256' },
-    { name: 'validBefore', type: 'uint256' },
-    { name: 'nonce', type: 'bytes32' },
-  ],
-} as const
-
 /** Circle's books: what each payment moved, by its nonce, and what was asked in which order. */
 function openBooks() {
   const entries = new Map<string, { id: string; to: string; value: bigint }>()
@@ -58,7 +48,11 @@ function openBooks() {
         ...{ name: 'GatewayWalletBatched', version: '1', chainId: 84532 },
         verifyingContract: WALLET,
       },
-      ...{ types, primaryType: 'TransferWithAuthorization', signature: signature as Hex }, // parsed
+      ...{
+        types: tokenTypes,
+        primaryType: 'TransferWithAuthorization',
+        signature: signature as Hex,
+      }, // parsed
       message: {
         ...{ from: from as Hex, to: to as Hex, nonce: nonce as Hex }, // parsed as such
         ...{ value: BigInt(value), validAfter: BigInt(validAfter) },
