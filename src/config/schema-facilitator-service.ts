@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { adminSetting, formatVersion, retention, storeUrl } from './schema.ts'
 import { local } from './schema-local.ts'
 import { networks } from './schema-networks.ts'
-import { listenAddress, name, text, wholeNumber } from './schema-values.ts'
+import { listenAddress, name, text, textOr, wholeNumber } from './schema-values.ts'
 
 const limits = z.strictObject({
   perMinute: wholeNumber({ min: 1, max: 1_000_000 })
@@ -55,13 +55,7 @@ export const facilitatorServiceSchema = z
       description: 'Who may ask, each with a bearer key: {name: shop, sha256: …}.',
     }),
     networks: networks.prefault({}),
-    store: z
-      .union([
-        text(2048)
-          .transform((url): z.input<typeof storeFull> => ({ url }))
-          .pipe(storeFull),
-        storeFull,
-      ])
+    store: textOr(2048, storeFull, url => ({ url }))
       .prefault({})
       .meta({ description: 'Where is written down what was asked to be settled, and by whom.' }),
   })

@@ -9,7 +9,7 @@ import {
   respond,
   rewrite,
 } from './schema-shaping.ts'
-import { duration, name, size, statusRange, text } from './schema-values.ts'
+import { duration, name, size, statusRange, text, textOr } from './schema-values.ts'
 import { websocket } from './schema-websocket.ts'
 
 export const paymentIdentifier = z.enum(['optional', 'required']).meta({
@@ -64,14 +64,9 @@ const acceptFull = z.strictObject({
 
 export const accepts = z
   .array(
-    z
-      .union([
-        text(128)
-          .transform((network): z.input<typeof acceptFull> => ({ network }))
-          .pipe(acceptFull),
-        acceptFull,
-      ])
-      .meta({ description: 'The name of a network, or a map with network and asset.' }),
+    textOr(128, acceptFull, network => ({ network })).meta({
+      description: 'The name of a network, or a map with network and asset.',
+    }),
   )
   .min(1)
   .meta({
@@ -139,14 +134,9 @@ const routeFull = z.strictObject({
   rateLimit: rateLimitSetting.optional(),
 })
 
-export const route = z
-  .union([
-    text(256)
-      .transform((price): z.input<typeof routeFull> => ({ price }))
-      .pipe(routeFull),
-    routeFull,
-  ])
-  .meta({ description: 'A price, or a map with the price and what else the route needs.' })
+export const route = textOr(256, routeFull, price => ({ price })).meta({
+  description: 'A price, or a map with the price and what else the route needs.',
+})
 
 export type AcceptSetting = z.output<typeof acceptFull>
 export type RouteSetting = z.output<typeof routeFull>

@@ -3,7 +3,7 @@ import { localFacilitator } from './schema-local.ts'
 import { upstreamHost } from './schema-shaping.ts'
 import { upstreamHealth } from './schema-upstream-health.ts'
 import { upstreamTls } from './schema-upstream-tls.ts'
-import { duration, flag, text, wholeNumber } from './schema-values.ts'
+import { duration, flag, text, textOr, wholeNumber } from './schema-values.ts'
 
 const headers = z.record(z.string(), z.string().max(16 * 1024)).meta({
   description: `Header names and values. \${VAR} and \${file:/path} keep secrets out of this file.`,
@@ -113,14 +113,9 @@ const upstreamFull = z.strictObject({
   tls: upstreamTls.optional(),
 })
 
-export const upstream = z
-  .union([
-    text(2048)
-      .transform((url): z.input<typeof upstreamFull> => ({ url }))
-      .pipe(upstreamFull),
-    upstreamFull,
-  ])
-  .meta({ description: 'A URL, or a map with url and headers.' })
+export const upstream = textOr(2048, upstreamFull, url => ({ url })).meta({
+  description: 'A URL, or a map with url and headers.',
+})
 
 export type FacilitatorAuthSetting = z.output<typeof facilitatorAuth>
 export type FacilitatorSetting = z.output<typeof facilitatorFull>

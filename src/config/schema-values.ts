@@ -76,3 +76,17 @@ export function text(lengthMax: number) {
 
 /** Names that end up in metrics and logs. */
 export const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/)
+
+/**
+ * A map, or for most files the text of the one thing in it that has to be said.
+ *
+ * @param toMap The map that such a text stands for.
+ */
+export function textOr<Output, Input>(
+  maxLength: number,
+  full: z.ZodType<Output, Input>,
+  toMap: (text: string) => Input,
+) {
+  const settled = full as z.ZodType<Output, Awaited<Input>> // a map is no promise
+  return z.union([text(maxLength).transform(toMap).pipe(settled), full])
+}

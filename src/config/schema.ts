@@ -6,7 +6,7 @@ import { accepts, paymentIdentifier, route } from './schema-routes.ts'
 import { chargeMode, corsSetting, defaultRewrite, headerRules } from './schema-shaping.ts'
 import { http2, tls } from './schema-tls.ts'
 import { facilitator, upstream } from './schema-upstreams.ts'
-import { duration, listenAddress, name, size, text, wholeNumber } from './schema-values.ts'
+import { duration, listenAddress, name, size, text, textOr, wholeNumber } from './schema-values.ts'
 
 const KIB = 1024
 
@@ -165,13 +165,7 @@ export const gatewaySchema = z
     }),
     server: server.prefault({}).meta({ description: 'The listener that callers talk to.' }),
     admin: adminSetting('127.0.0.1:9402'),
-    store: z
-      .union([
-        text(2048)
-          .transform((url): z.input<typeof storeFull> => ({ url }))
-          .pipe(storeFull),
-        storeFull,
-      ])
+    store: textOr(2048, storeFull, url => ({ url }))
       .prefault({})
       .meta({ description: 'Where is remembered which payments were used.' }),
     networks: networks.prefault({}),
