@@ -43,7 +43,9 @@ export function readShape<S>(
     if (result.success) return { settings: result.data, tree, findings }
     const found = result.error.issues.flatMap(issue => explainIssue(issue, { tree, schema }))
     const placed = found.map(each => ({ ...each, path: pathInFile(tree, each.path) }))
-    findings = findings.concat(placed.filter(each => !isOfOurMaking(each, document)))
+    const earlier = findings
+    const own = placed.filter(each => !isOfOurMaking(each, document, earlier))
+    findings = findings.concat(own)
     if (!isMap) break
     standIns = all
     tree = prune(tree, found.map(pathToCut))
@@ -51,12 +53,24 @@ export function readShape<S>(
   return { settings: null, tree, findings }
 }
 
-/** What was cut out in an earlier round is missing, or left a list empty, by our own doing. */
-function isOfOurMaking(finding: ShapeFinding, document: Tree): boolean {
+/**
+ * What was cut out in an earlier round is missing, left a list empty, or left a map in none of its
+ * forms, by our own doing.
+ */
+function isOfOurMaking(
+  finding: ShapeFinding,
+  document: Tree,
+  earlier: readonly PathFinding[],
+): boolean {
   const { exact, node } = locate(document, finding.path)
-  return (
-    exact && (finding.missing || (finding.empty && node.kind === 'list' && node.items.length > 0))
-  )
+  if (!exact) return false
+  if (finding.missing) return true
+  if (finding.empty) return node.kind === 'list' && node.items.length > 0
+  return node.kind === 'map' && earlier.some(({ path }) => isInside(path, finding.path))
+}
+
+function isInside(path: Path, outer: Path): boolean {
+  return path.length > outer.length && outer.every((part, index) => path[index] === part)
 }
 
 /** A thing that lacks something it needs goes as a whole. */

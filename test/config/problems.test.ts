@@ -109,6 +109,15 @@ routes: {/a: {price: $1, upstream: api}}
     expect(brief(problemsOf(text))).toEqual(['6:38 routes."/a".timeout: "never" is not a duration'])
   })
 
+  it('says what a map lacks, and not that it is none of the forms that it would be without it', () => {
+    const text = `${HEAD}routes: {/a: free}\n`.replace(
+      /facilitators:.*/,
+      'facilitators: [{local: {}}]',
+    )
+    const missing = 'facilitators[0].local.networks: is missing'
+    expect(brief(problemsOf(text))).toEqual([expect.stringContaining(missing)])
+  })
+
   it('survives a hundred and fifty thousand unknown keys', () => {
     const keys = Array.from({ length: 150_000 }, (_, index) => `${index.toString(36)}:\n`).join('')
     expect(problemsOf(keys)).toHaveLength(100)
