@@ -36,6 +36,7 @@ interface Attack {
   readonly connections: number
   /** Requests that a connection sends before it waits. */
   readonly depth: number
+  /** 0: the one that those who pay have. */
   readonly addresses: number
 }
 
@@ -54,6 +55,7 @@ const ATTACKS: readonly Attack[] = [
     depth: 1,
     addresses: JUNK,
   },
+  { name: 'the address of those who pay, 64 connections', connections: 64, depth: 1, addresses: 0 },
 ]
 
 const world = await openWorld(PAYER.toLowerCase())
@@ -108,8 +110,8 @@ async function measure(
   const { farebox, paid, junk } = world_
   const file = join(world.folder, 'junk.txt')
   const lines = junk.map((request, index) => {
-    const address = `X-Forwarded-For: ${addressOf(attack, index)}\r\n\r\n`
-    return Buffer.from(request.replace(/\r\n$/, address), 'latin1').toString('base64')
+    const from = attack.addresses === 0 ? '' : `X-Forwarded-For: ${addressOf(attack, index)}\r\n`
+    return Buffer.from(request.replace(/\r\n$/, `${from}\r\n`), 'latin1').toString('base64')
   })
   await writeFile(file, lines.join('\n'))
   const ratios: { p50: number; throughput: number }[] = []

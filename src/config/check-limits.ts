@@ -4,11 +4,12 @@ import type { Path } from './problems.ts'
 import type { LimitsSetting, RateLimitSetting } from './schema-limits.ts'
 
 export function checkLimits({ unpaid, verify }: LimitsSetting): LimitsConfig {
-  const { newcomers, smartWallets, refused, perPayer, perAddress } = verify
+  const { strangers, newcomers, smartWallets, refused, perPayer, perAddress } = verify
   return {
     unpaid: unpaid === undefined ? null : toRate(unpaid),
     verify: {
       newcomers: toRate(newcomers),
+      strangers: toRate(strangers),
       smartWallets: toRate(smartWallets),
       refused: toRate(refused),
       payerMax: perPayer,

@@ -21,6 +21,11 @@ export interface LimitsConfig {
 }
 
 export interface VerifyLimits {
+  /**
+   * Payments that we look into ourselves, of payers that have not paid here lately; and as many of
+   * payers that have, from addresses that they have not paid from.
+   */
+  readonly strangers: RateConfig
   /** Refused payments of payers that have not paid here lately, of all of them together. */
   readonly newcomers: RateConfig
   /** Payments whose signature only the chain can check, all of them together. */

@@ -30,6 +30,12 @@ export const rateLimitSetting = z
   })
 
 const verify = z.strictObject({
+  strangers: rate.prefault({ requests: '100', per: '1s' }).meta({
+    description:
+      'Payments that are looked into at all, which costs a signature check: those that prove bad, of ' +
+      'all payers together that have not paid here lately; and as many of those that have, from ' +
+      'addresses that they have not paid from.',
+  }),
   newcomers: rate.prefault({ requests: '50', per: '1s' }).meta({
     description:
       'Refused payments that facilitators are asked about, of all payers together that have not ' +

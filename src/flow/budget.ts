@@ -1,3 +1,4 @@
+import type { RateConfig } from '../config/limits-config.ts'
 import type { Clock } from '../core/time.ts'
 
 /** Allows so many events a second, and a burst of as many as have been saved up. */
@@ -28,5 +29,21 @@ export function createBudget(
     giveBack() {
       saved = Math.min(burst, saved + 1)
     },
+  }
+}
+
+/** The budget of the configuration in force, which a reload may change; a new one begins full. */
+export type BudgetInForce = (rate: RateConfig) => Budget
+
+/** @param sharers Gateways that have an even part of it each. */
+export function budgetInForce(clock: Clock, sharers: number): BudgetInForce {
+  let inForce: { readonly rate: RateConfig; readonly budget: Budget } | null = null
+  return rate => {
+    const { requests, perMs } = rate
+    if (inForce?.rate.requests === requests && inForce.rate.perMs === perMs) return inForce.budget
+    const perSecond = requests / (perMs / 1000) / sharers
+    const burst = Math.max(1, Math.floor(requests / sharers))
+    inForce = { rate, budget: createBudget(clock, { perSecond, burst }) }
+    return inForce.budget
   }
 }

@@ -10,6 +10,7 @@ import { pending, withReceipt } from './receipts.ts'
 import { paymentRequired } from './refusals.ts'
 import { keepForReplay, replay } from './replay.ts'
 import type { RoutePrice } from './route.ts'
+import { noteRefusal } from './verify.ts'
 
 /** Answers for a payment that the ledger knows already. */
 export async function answerKnown(purchase: Purchase, known: KnownClaim): Promise<Reply> {
@@ -25,8 +26,11 @@ export async function answerKnown(purchase: Purchase, known: KnownClaim): Promis
     case 'settlement-pending':
       return pending(purchase, null)
     case 'used':
+      // Nobody needs to hear it often, and it takes a signature check and a look into the ledger.
+      noteRefusal(purchase.visit)
       return withReceipt(problemReply('payment_already_used'), purchase, known.receipt)
     case 'other-request':
+      noteRefusal(purchase.visit)
       return problemReply('payment_for_other_request')
     case 'identifier-reused':
       return problemReply('payment_identifier_reused')

@@ -7,6 +7,7 @@ import { boughtBy, type Purchase, pathOf } from './purchase.ts'
 import { notSettled, pending, withNotice } from './receipts.ts'
 import { paidReply, redeem } from './redeem.ts'
 import { paymentRequired } from './refusals.ts'
+import { notePaid } from './verify.ts'
 
 /** Serves a claimed payment's request and moves its money, in the order that the route asks for. */
 export function sell(purchase: Purchase, id: ClaimId): Promise<Reply> {
@@ -60,7 +61,7 @@ async function settle(purchase: Purchase, id: ClaimId): Promise<SettleOutcome> {
     case 'settled':
       visit.receipt = settlement.receipt
       visit.charged = true
-      visit.house.gate.paid(payment)
+      notePaid(visit, payment)
       return ledger.markSettled(id, settlement.receipt).then(
         () => {
           const { transaction } = settlement.receipt

@@ -1,12 +1,12 @@
-import type { RateConfig, VerifyLimits } from '../config/limits-config.ts'
+import type { VerifyLimits } from '../config/limits-config.ts'
 import type { Payment } from '../core/payment.ts'
 import type { Clock } from '../core/time.ts'
 import { payerName } from '../x402/claimed-payer.ts'
-import { type Budget, createBudget } from './budget.ts'
+import { type Budget, type BudgetInForce, budgetInForce } from './budget.ts'
 import type { Rate, RateCounters } from './rate-counters.ts'
 import { createRecentPayers } from './recent-payers.ts'
 
-/** Why nobody is asked about a payment. */
+/** Why nobody looks into a payment, or asks about it. */
 export type Barrier =
   | 'refused_payer'
   | 'refused_address'
@@ -14,10 +14,22 @@ export type Barrier =
   | 'address_concurrency'
   | 'newcomers'
   | 'smart_wallets'
+  | 'strangers'
+
+export interface Barred {
+  readonly kind: 'barred'
+  readonly by: Barrier
+  readonly retryAfterMs: number
+}
+
+export type Look = Barred | { readonly kind: 'worth-it' }
 
 export type Entry =
-  | { readonly kind: 'barred'; readonly by: Barrier; readonly retryAfterMs: number }
+  | Barred
   | { readonly kind: 'entered'; leave(found: 'valid' | 'invalid' | 'unavailable'): void }
+
+/** Whoever pays, and whether it is certain that the payment is by its key. */
+export type SignedBy = Pick<Payment, 'payer' | 'signature'>
 
 /**
  * Keeps payments that are worth nothing from costing facilitators' time and ours. Whoever has paid
@@ -26,18 +38,19 @@ export type Entry =
  */
 export interface VerificationGate {
   /**
-   * Whether it is worth finding out whose signature it is.
+   * Whether it is worth finding out whose signature it is, which is the dearest of our own checks.
    *
    * @param group   Of the client's address.
-   * @param claimed Asked for only where the address was refused too often.
+   * @param claimed Who the payment names, unchecked.
    */
-  mayCheck(group: string, claimed: () => string | null): boolean
-  enter(group: string, payment: Pick<Payment, 'payer' | 'signature'>): Entry
+  look(group: string, claimed: string | null): Look
+  /** Whether a facilitator may be asked. */
+  enter(group: string, payment: SignedBy): Entry
   /** A payment was refused here; `claimed` is who it named. */
-  refused(group: string, claimed: () => string | null): void
+  refused(group: string, claimed: string | null): void
   /** The chain or a facilitator refused to move the money of a payment. */
-  notSettled(payment: Pick<Payment, 'payer' | 'signature'>): void
-  paid(payment: Pick<Payment, 'payer' | 'signature'>): void
+  notSettled(payment: SignedBy): void
+  paid(group: string, payment: SignedBy): void
 }
 
 export interface VerificationGateParts {
@@ -51,102 +64,147 @@ export interface VerificationGateParts {
 
 /**
  * Payments in the name of somebody who has paid, from an address that was refused too often: each
- * is worth a look, as it may be that payer's, and a few that are not his are enough.
+ * is worth a look, as it may be that payer's, and a few that are not are enough.
  */
 const FORGERIES: Rate = { id: 'forgeries', requests: 5, perMs: 60_000 }
 
 const MOMENT_MS = 1000
+const WORTH_IT: Look = { kind: 'worth-it' }
 
 export function createVerificationGate(parts: VerificationGateParts): VerificationGate {
   return new Gate(parts)
+}
+
+/** One verification that runs. */
+interface Asked {
+  /** Who has no more than so many at once: payers and groups of addresses. */
+  readonly subjects: readonly string[]
+  /** Whose refusal it is, should it be one. */
+  readonly payer: string | null
+  readonly group: string | null
+  /** What it was taken from. */
+  readonly budgets: readonly (Budget | null)[]
 }
 
 class Gate implements VerificationGate {
   readonly #rates: RateCounters
   readonly #limits: () => VerifyLimits
   readonly #recent
-  /** Verifications that run, by payer and by group of addresses. */
+  /** The same, each with a group of addresses that it has paid from. */
+  readonly #atHome
   readonly #running = new Map<string, number>()
-  readonly #newcomers: (rate: RateConfig) => Budget
-  readonly #smartWallets: (rate: RateConfig) => Budget
+  readonly #newcomers: BudgetInForce
+  readonly #smartWallets: BudgetInForce
+  readonly #unknown: BudgetInForce
+  readonly #abroad: BudgetInForce
 
   constructor({ clock, rates, limits, sharers = 1 }: VerificationGateParts) {
     this.#rates = rates
     this.#limits = limits
     this.#recent = createRecentPayers(clock)
+    this.#atHome = createRecentPayers(clock)
     this.#newcomers = budgetInForce(clock, sharers)
     this.#smartWallets = budgetInForce(clock, sharers)
+    this.#unknown = budgetInForce(clock, sharers)
+    this.#abroad = budgetInForce(clock, sharers)
   }
 
-  mayCheck(group: string, claimed: () => string | null): boolean {
-    if (!this.#isSuspended(group)) return true
-    const payer = claimed()
-    if (payer === null || !this.#recent.has(payer)) return false
-    return this.#rates.look(FORGERIES, `${group} ${payer}`).count < FORGERIES.requests
+  look(group: string, claimed: string | null): Look {
+    const limits = this.#limits()
+    const address = this.#rates.look(refusedAddress(limits), group)
+    if (address.count >= limits.refused.requests) {
+      if (claimed === null || !this.#recent.has(claimed)) {
+        return barred('refused_address', address.resetMs)
+      }
+      const forged = this.#rates.look(FORGERIES, at(group, claimed))
+      if (forged.count >= FORGERIES.requests) return barred('refused_address', forged.resetMs)
+    }
+    const budget = this.#budgetToLook(group, claimed)
+    return budget === null || budget.take() ? WORTH_IT : barred('strangers')
   }
 
-  enter(group: string, payment: Pick<Payment, 'payer' | 'signature'>): Entry {
+  enter(group: string, payment: SignedBy): Entry {
     const limits = this.#limits()
     const payer = payerName(payment.payer)
-    const isPayers = payment.signature === 'recovered'
-    if (isPayers) {
-      const refused = this.#rates.look(refusedPayer(limits), payer)
-      if (refused.count >= limits.refused.requests) return barred('refused_payer', refused.resetMs)
-      if (this.#runs(payer) >= limits.payerMax) return barred('payer_concurrency')
-      if (this.#recent.has(payer)) return this.#begin([payer], { payer })
+    const look = this.#budgetToLook(group, payer)
+    if (payment.signature !== 'recovered') return this.#enterUnsigned(group, payer, look)
+    const refused = this.#rates.look(refusedPayer(limits), payer)
+    if (refused.count >= limits.refused.requests) return barred('refused_payer', refused.resetMs)
+    if (this.#runs(payer) >= limits.payerMax) return barred('payer_concurrency')
+    if (this.#recent.has(payer)) {
+      return this.#begin({ subjects: [payer], payer, group: null, budgets: [look] })
     }
-    const address = this.#rates.look(refusedAddress(limits), group)
-    if (address.count >= limits.refused.requests) return barred('refused_address', address.resetMs)
-    if (this.#runs(group) >= limits.addressMax) return barred('address_concurrency')
-    const budget = isPayers
-      ? this.#newcomers(limits.newcomers)
-      : this.#smartWallets(limits.smartWallets)
-    if (!budget.take()) return barred(isPayers ? 'newcomers' : 'smart_wallets')
-    const running = isPayers ? [payer, group] : [group]
-    return this.#begin(running, { payer: isPayers ? payer : null, group, budget })
+    const address = this.#overAddress(group)
+    if (address !== null) return address
+    const budget = this.#newcomers(limits.newcomers)
+    if (!budget.take()) return barred('newcomers')
+    return this.#begin({ subjects: [payer, group], payer, group, budgets: [look, budget] })
   }
 
-  refused(group: string, claimed: () => string | null): void {
-    if (this.#isSuspended(group)) {
-      this.#rates.add(FORGERIES, `${group} ${claimed() ?? ''}`)
-    } else {
-      this.#rates.add(refusedAddress(this.#limits()), group)
-    }
+  refused(group: string, claimed: string | null): void {
+    const limits = this.#limits()
+    const rate = refusedAddress(limits)
+    const isSuspended = this.#rates.look(rate, group).count >= limits.refused.requests
+    if (isSuspended) this.#rates.add(FORGERIES, at(group, claimed ?? ''))
+    else this.#rates.add(rate, group)
   }
 
-  notSettled({ payer, signature }: Pick<Payment, 'payer' | 'signature'>): void {
+  notSettled({ payer, signature }: SignedBy): void {
     if (signature !== 'recovered') return
     this.#rates.add(refusedPayer(this.#limits()), payerName(payer))
   }
 
-  paid({ payer, signature }: Pick<Payment, 'payer' | 'signature'>): void {
-    if (signature === 'recovered') this.#recent.add(payerName(payer))
+  paid(group: string, { payer, signature }: SignedBy): void {
+    if (signature !== 'recovered') return
+    this.#recent.add(payerName(payer))
+    this.#atHome.add(at(group, payerName(payer)))
   }
 
-  #isSuspended(group: string): boolean {
+  /** A smart wallet's payment, or a forgery: anybody can write the name, so the address stands. */
+  #enterUnsigned(group: string, payer: string, look: Budget | null): Entry {
+    const budget = this.#smartWallets(this.#limits().smartWallets)
+    const address = this.#overAddress(group)
+    if (address === null && budget.take()) {
+      return this.#begin({ subjects: [group], payer: null, group, budgets: [look, budget] })
+    }
+    // Under the name of somebody who is at home there, nothing else would bound it.
+    this.refused(group, payer)
+    return address ?? barred('smart_wallets')
+  }
+
+  #overAddress(group: string): Barred | null {
     const limits = this.#limits()
-    return this.#rates.look(refusedAddress(limits), group).count >= limits.refused.requests
+    const address = this.#rates.look(refusedAddress(limits), group)
+    if (address.count >= limits.refused.requests) return barred('refused_address', address.resetMs)
+    return this.#runs(group) >= limits.addressMax ? barred('address_concurrency') : null
+  }
+
+  /**
+   * Null: without a bound. To write the name of somebody who has paid costs a stranger nothing, and
+   * who has paid may have moved: neither they nor newcomers use up what the others have.
+   */
+  #budgetToLook(group: string, claimed: string | null): Budget | null {
+    const { strangers } = this.#limits()
+    if (claimed === null || !this.#recent.has(claimed)) return this.#unknown(strangers)
+    return this.#atHome.has(at(group, claimed)) ? null : this.#abroad(strangers)
   }
 
   #runs(subject: string): number {
     return this.#running.get(subject) ?? 0
   }
 
-  #begin(
-    subjects: readonly string[],
-    asked: { readonly payer: string | null; readonly group?: string; readonly budget?: Budget },
-  ): Entry {
+  #begin({ subjects, payer, group, budgets }: Asked): Entry {
     for (const subject of subjects) this.#running.set(subject, this.#runs(subject) + 1)
     return {
       kind: 'entered',
       leave: found => {
         for (const subject of subjects) this.#end(subject)
         // What is worth something does not count against what is worth nothing.
-        if (found === 'valid') asked.budget?.giveBack()
+        if (found === 'valid') for (const budget of budgets) budget?.giveBack()
         if (found !== 'invalid') return
         const limits = this.#limits()
-        if (asked.payer !== null) this.#rates.add(refusedPayer(limits), asked.payer)
-        if (asked.group !== undefined) this.#rates.add(refusedAddress(limits), asked.group)
+        if (payer !== null) this.#rates.add(refusedPayer(limits), payer)
+        if (group !== null) this.#rates.add(refusedAddress(limits), group)
       },
     }
   }
@@ -158,7 +216,12 @@ class Gate implements VerificationGate {
   }
 }
 
-function barred(by: Barrier, retryAfterMs: number = MOMENT_MS): Entry {
+/** Groups of addresses have no space. */
+function at(group: string, payer: string): string {
+  return `${group} ${payer}`
+}
+
+function barred(by: Barrier, retryAfterMs: number = MOMENT_MS): Barred {
   return { kind: 'barred', by, retryAfterMs }
 }
 
@@ -168,17 +231,4 @@ function refusedPayer({ refused }: VerifyLimits): Rate {
 
 function refusedAddress({ refused }: VerifyLimits): Rate {
   return { id: 'refused address', ...refused }
-}
-
-/** The budget of the configuration in force; a new one begins full. */
-function budgetInForce(clock: Clock, sharers: number): (rate: RateConfig) => Budget {
-  let inForce: { readonly rate: RateConfig; readonly budget: Budget } | null = null
-  return rate => {
-    const { requests, perMs } = rate
-    if (inForce?.rate.requests === requests && inForce.rate.perMs === perMs) return inForce.budget
-    const perSecond = requests / (perMs / 1000) / sharers
-    const burst = Math.max(1, Math.floor(requests / sharers))
-    inForce = { rate, budget: createBudget(clock, { perSecond, burst }) }
-    return inForce.budget
-  }
 }

@@ -7,7 +7,7 @@ import type { Reply } from './exchange.ts'
 import type { Visit } from './house.ts'
 import type { ProblemCode } from './problems.ts'
 import { retryAfter } from './rate-limits.ts'
-import type { Barrier } from './verification-gate.ts'
+import type { Barred, Barrier } from './verification-gate.ts'
 
 const CODES: Readonly<Record<Barrier, ProblemCode>> = {
   refused_payer: 'too_many_refused_payments',
@@ -16,6 +16,7 @@ const CODES: Readonly<Record<Barrier, ProblemCode>> = {
   address_concurrency: 'too_many_verifications',
   newcomers: 'too_many_verifications',
   smart_wallets: 'verification_budget_spent',
+  strangers: 'too_many_verifications',
 }
 
 /** Asks a facilitator about a payment, unless too many were asked about that are worth nothing. */
@@ -23,11 +24,9 @@ export async function verify(
   visit: Visit,
   payment: Payment,
 ): Promise<Verdict | { readonly kind: 'limited'; readonly reply: Reply }> {
-  const { exchange, house, snapshot } = visit
-  const entry = house.gate.enter(addressGroup(exchange.clientAddress), payment)
-  if (entry.kind === 'barred') {
-    return { kind: 'limited', reply: barred(visit, entry.by, entry.retryAfterMs) }
-  }
+  const { house, snapshot } = visit
+  const entry = house.gate.enter(groupOf(visit), payment)
+  if (entry.kind === 'barred') return { kind: 'limited', reply: barred(visit, entry) }
   let found: Verdict['kind'] = 'unavailable'
   try {
     const verdict = await snapshot.engine.verify(payment)
@@ -38,15 +37,14 @@ export async function verify(
   }
 }
 
-/** Null: the signature is worth finding out whose it is, which is the dearest of our own checks. */
-export function overRefusals(
+/** Null: the payment is worth a look. */
+export function overLooks(
   visit: Visit,
-  { presented }: Extract<DecodedPayment, { kind: 'payment' }>,
+  decoded: Exclude<DecodedPayment, { kind: 'absent' }>,
 ): Reply | null {
-  const { gate } = visit.house
-  visit.claimedPayer = () => claimedPayer(presented)
-  if (gate.mayCheck(addressGroup(visit.exchange.clientAddress), visit.claimedPayer)) return null
-  return barred(visit, 'refused_address', visit.config.limits.verify.refused.perMs)
+  visit.claimedPayer = decoded.kind === 'payment' ? claimedPayer(decoded.presented) : null
+  const look = visit.house.gate.look(groupOf(visit), visit.claimedPayer)
+  return look.kind === 'barred' ? barred(visit, look) : null
 }
 
 export function malformedPayment(visit: Visit, reason: MalformedReason): Reply {
@@ -55,11 +53,20 @@ export function malformedPayment(visit: Visit, reason: MalformedReason): Reply {
 }
 
 /** A payment of this request was refused without asking anybody. */
-export function noteRefusal({ house, exchange, claimedPayer: claimed }: Visit): void {
-  house.gate.refused(addressGroup(exchange.clientAddress), claimed ?? (() => null))
+export function noteRefusal(visit: Visit): void {
+  visit.house.gate.refused(groupOf(visit), visit.claimedPayer)
 }
 
-function barred(visit: Visit, by: Barrier, retryAfterMs: number): Reply {
+/** A payment of this request moved money. */
+export function notePaid(visit: Visit, payment: Payment): void {
+  visit.house.gate.paid(groupOf(visit), payment)
+}
+
+function groupOf({ exchange }: Visit): string {
+  return addressGroup(exchange.clientAddress)
+}
+
+function barred(visit: Visit, { by, retryAfterMs }: Barred): Reply {
   visit.limitedBy = by
   return problemReply(CODES[by], { retryAfterSeconds: retryAfter({ resetMs: retryAfterMs }) })
 }

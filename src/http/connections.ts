@@ -3,15 +3,21 @@ import type { Socket } from 'node:net'
 import { problemReply } from '../flow/answers.ts'
 import type { ProblemCode } from '../flow/problems.ts'
 
-/** More requests than this on one connection, sent without waiting for answers, end it. */
+/** So many may wait for the answers before theirs; then no more is read. */
+const WAITING_MAX = 16
+/** More than this, which can come only in what was read at once, end the connection. */
 const UNANSWERED_MAX = 100
 
 /** How long we read on after a refusal: closing at once could take the answer from the client. */
 const LINGER_MS = 1_000
 
 export interface Connections {
-  /** Called for each request. Null: the connection may not ask for this one; it gets no answer. */
-  begin(request: IncomingMessage, response: ServerResponse): BegunRequest | null
+  /**
+   * Serves a request once those before it on its connection have their answers, so that a client
+   * that waits for none has no more of our time than one that does. Not at all when the connection
+   * has ended by then, or has had its last answer.
+   */
+  take(request: IncomingMessage, response: ServerResponse, serve: Serve): void
   /**
    * Called for a request that asks to change protocols: the connection's last. False: it gets no
    * answer, for others are still owed theirs, or none is owed any more.
@@ -21,15 +27,21 @@ export interface Connections {
   refuse(error: NodeJS.ErrnoException, socket: Socket): void
 }
 
-export interface BegunRequest {
-  /** Whatever follows on the connection is not a request; its answer is the connection's last. */
-  takeNoMore(): void
-  end(): void
+/** @returns Whether its answer is the connection's last: whatever follows is not a request. */
+type Serve = () => { readonly isLast: boolean }
+
+/** A request that waits. */
+interface Waiting {
+  readonly response: ServerResponse
+  readonly serve: Serve
 }
 
 interface Line {
   takesMore: boolean
+  /** Those that wait, and the one that is served. */
   unanswered: number
+  readonly waiting: Waiting[]
+  /** What was heard last. */
   request: IncomingMessage
   response: ServerResponse
 }
@@ -39,24 +51,20 @@ export function createConnections(): Connections {
   const lines = new WeakMap<Socket, Line>()
   const refused = new WeakSet<Socket>()
   return {
-    begin(request, response) {
+    take(request, response, serve) {
       const { socket } = request
-      const line = lines.get(socket) ?? { takesMore: true, unanswered: 0, request, response }
-      if (!line.takesMore) return null
+      const line = lines.get(socket) ?? newLine(request, response)
+      if (!line.takesMore) return
       if (line.unanswered === UNANSWERED_MAX) {
         socket.destroy()
-        return null
+        return
       }
       line.unanswered++
       line.request = request
       line.response = response
       lines.set(socket, line)
-      return {
-        takeNoMore: () => {
-          line.takesMore = false
-        },
-        end: () => line.unanswered--,
-      }
+      if (line.unanswered === 1) begin(line, socket, { response, serve })
+      else wait(line, socket, { response, serve })
     },
     leave(socket) {
       const line = lines.get(socket)
@@ -78,6 +86,27 @@ export function createConnections(): Connections {
       socket.once('close', () => clearTimeout(timer))
     },
   }
+}
+
+function newLine(request: IncomingMessage, response: ServerResponse): Line {
+  return { takesMore: true, unanswered: 0, waiting: [], request, response }
+}
+
+function begin(line: Line, socket: Socket, { response, serve }: Waiting): void {
+  response.once('close', () => {
+    line.unanswered--
+    const next = line.takesMore && socket.writable ? line.waiting.shift() : undefined
+    if (next === undefined) return
+    if (line.waiting.length === WAITING_MAX - 1) socket.resume()
+    begin(line, socket, next)
+  })
+  if (serve().isLast) line.takesMore = false
+}
+
+function wait(line: Line, socket: Socket, next: Waiting): void {
+  line.waiting.push(next)
+  // Not before all that was read is parsed: at the end of each request the parser reads on.
+  if (line.waiting.length === WAITING_MAX) process.nextTick(() => socket.pause())
 }
 
 /** Whether the bytes in question are what the next response on this connection would answer. */

@@ -82,13 +82,12 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
     request: IncomingMessage,
     response: ServerResponse,
     awaitsContinue: boolean,
-  ): void => {
-    const line = connections.begin(request, response)
-    if (line === null) return
-    const exchange = new NodeExchange(request, response, arrival(awaitsContinue))
-    if (exchange.isLast) line.takeNoMore()
-    void answer(exchange).finally(line.end)
-  }
+  ): void =>
+    connections.take(request, response, () => {
+      const exchange = new NodeExchange(request, response, arrival(awaitsContinue))
+      void answer(exchange)
+      return exchange
+    })
 
   const http2 = options.http2 === true ? openHttp2(options, { stallMsMax, handle: answer }) : null
   const { server, tls } = createNodeServer(options, http2)

@@ -1,9 +1,10 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { unixMs } from '../../src/core/time.ts'
 import { createRateCounters } from '../../src/flow/rate-counters.ts'
 import { createVerificationGate } from '../../src/flow/verification-gate.ts'
 
 const LIMITS = {
+  strangers: { requests: 20, perMs: 1000 },
   newcomers: { requests: 5, perMs: 1000 },
   smartWallets: { requests: 2, perMs: 1000 },
   refused: { requests: 10, perMs: 60_000 },
@@ -36,7 +37,8 @@ function openGate(limits: Partial<typeof LIMITS> = {}, sharers = 1) {
   return {
     gate,
     ask,
-    pays: (payer: string) => gate.paid({ payer, signature: 'recovered' }),
+    pays: (payer: string, from = 'home') => gate.paid(from, { payer, signature: 'recovered' }),
+    mayLook: (payer: string | null, from = 'home') => gate.look(from, payer).kind === 'worth-it',
     wait: (ms: number) => {
       now += ms
     },
@@ -78,9 +80,9 @@ test('whoever has paid goes on behind the same address as a flood, and past a sp
   const open = openGate({ newcomers: { requests: 10, perMs: 60_000 } })
   open.pays('0xAbC')
   flood(open, 'home')
-  expect(open.gate.mayCheck('home', () => '0xabc')).toBe(true)
-  expect(open.gate.mayCheck('home', () => '0xother')).toBe(false)
-  expect(open.gate.mayCheck('home', () => null)).toBe(false)
+  expect(open.mayLook('0xabc')).toBe(true)
+  expect(open.mayLook('0xother')).toBe(false)
+  expect(open.mayLook(null)).toBe(false)
   expect(open.ask('0xAbC', { found: 'valid' })).toBe('valid')
 })
 
@@ -105,17 +107,65 @@ test('a payer is held back by refusals of its own, which only its key can have e
 })
 
 test('of the names of payers, an address that was refused may try few wrongly', () => {
-  const { gate, pays } = openGate()
+  const { gate, pays, mayLook } = openGate()
   pays('0xabc')
-  const claimed = () => '0xabc'
-  for (let refused = 0; refused < 10; refused++) gate.refused('home', () => null)
-  let checked = 0
-  while (checked < 100 && gate.mayCheck('home', claimed)) {
-    checked++
-    gate.refused('home', claimed)
+  for (let refused = 0; refused < 10; refused++) gate.refused('home', null)
+  let looked = 0
+  while (looked < 100 && mayLook('0xabc')) {
+    looked++
+    gate.refused('home', '0xabc')
   }
-  expect(checked).toBe(5)
-  expect(gate.mayCheck('elsewhere', claimed)).toBe(true)
+  expect(looked).toBe(5)
+  expect(mayLook('0xabc', 'elsewhere')).toBe(true)
+})
+
+describe('looking into payments', () => {
+  const looks = ({ mayLook }: ReturnType<typeof openGate>, name: string | null, count = 100) =>
+    Array.from({ length: count }, (_, index) => mayLook(name, `a${index}`)).filter(Boolean).length
+
+  test('costs no more than the budget, from however many addresses', () => {
+    const open = openGate()
+    expect(looks(open, '0xnobody')).toBe(20)
+    expect(open.gate.look('home', null)).toMatchObject({ by: 'strangers' })
+    open.wait(500)
+    expect(looks(open, null)).toBe(10)
+  })
+
+  test('is never refused to who has paid, where it has paid from', () => {
+    const open = openGate()
+    open.pays('0xAbC')
+    looks(open, '0xnobody')
+    looks(open, '0xabc')
+    expect(looks(open, '0xabc')).toBe(0)
+    for (let count = 0; count < 1000; count++) expect(open.mayLook('0xabc')).toBe(true)
+  })
+
+  test('is still open to who has paid elsewhere when strangers have spent theirs', () => {
+    const open = openGate()
+    open.pays('0xabc')
+    looks(open, '0xnobody')
+    expect(open.mayLook('0xabc', 'abroad')).toBe(true)
+  })
+
+  test('takes nothing from the budget for what is worth something', () => {
+    const open = openGate()
+    for (let count = 0; count < 100; count++) {
+      expect(open.mayLook(`0x${count}`)).toBe(true)
+      open.ask(`0x${count}`, { found: 'valid' })
+    }
+  })
+
+  test('ends for forgeries under the name of a payer of the same address', () => {
+    const open = openGate()
+    open.pays('0xabc')
+    let looked = 0
+    while (looked < 1000 && open.mayLook('0xabc')) {
+      looked++
+      open.ask('0xabc', { signature: 'not-recovered' })
+    }
+    expect(looked).toBeLessThan(20)
+    expect(open.mayLook('0xother payer of theirs')).toBe(false)
+  })
 })
 
 test('so many verifications run at once for a payer, and for the newcomers of an address', () => {
