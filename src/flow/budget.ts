@@ -36,7 +36,7 @@ export function createBudget(
 export type BudgetInForce = (rate: RateConfig) => Budget
 
 /** @param sharers Gateways that have an even part of it each. */
-export function budgetInForce(clock: Clock, sharers: number): BudgetInForce {
+export function budgetInForce(clock: Clock, sharers: number = 1): BudgetInForce {
   let inForce: { readonly rate: RateConfig; readonly budget: Budget } | null = null
   return rate => {
     const { requests, perMs } = rate

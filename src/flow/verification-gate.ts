@@ -58,7 +58,7 @@ export interface VerificationGateParts {
   readonly rates: RateCounters
   /** Asked for each payment, because a reload may change them. */
   readonly limits: () => VerifyLimits
-  /** Gateways that share the budgets evenly, as workers do. Default: this one alone. */
+  /** Gateways that share what facilitators bear evenly, as workers do. Default: this one alone. */
   readonly sharers?: number
 }
 
@@ -105,8 +105,9 @@ class Gate implements VerificationGate {
     this.#atHome = createRecentPayers(clock)
     this.#newcomers = budgetInForce(clock, sharers)
     this.#smartWallets = budgetInForce(clock, sharers)
-    this.#unknown = budgetInForce(clock, sharers)
-    this.#abroad = budgetInForce(clock, sharers)
+    // What they hold in is a processor's work, and each gateway has one of its own.
+    this.#unknown = budgetInForce(clock)
+    this.#abroad = budgetInForce(clock)
   }
 
   look(group: string, claimed: string | null): Look {
