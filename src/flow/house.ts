@@ -77,6 +77,4 @@ export interface Visit {
   rateLeft: RateLeft | null
   /** Which limit the request was over; null: none. A code from a fixed set. */
   limitedBy: string | null
-  /** Who the payment names, unchecked; null: nobody, or it was not read yet. */
-  claimedPayer: string | null
 }

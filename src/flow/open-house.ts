@@ -84,7 +84,6 @@ export function openHouse(parts: HouseParts): House {
         upstreamMs: null,
         rateLeft: null,
         limitedBy: null,
-        claimedPayer: null,
       }
     },
     async close(visit, reply, delivery) {

@@ -46,8 +46,8 @@ export interface VerificationGate {
   look(group: string, claimed: string | null): Look
   /** Whether a facilitator may be asked. */
   enter(group: string, payment: SignedBy): Entry
-  /** A payment was refused here; `claimed` is who it named. */
-  refused(group: string, claimed: string | null): void
+  /** A payment was refused here. */
+  refused(group: string): void
   /** The chain or a facilitator refused to move the money of a payment. */
   notSettled(payment: SignedBy): void
   paid(group: string, payment: SignedBy): void
@@ -61,12 +61,6 @@ export interface VerificationGateParts {
   /** Gateways that share what facilitators bear evenly, as workers do. Default: this one alone. */
   readonly sharers?: number
 }
-
-/**
- * Payments in the name of somebody who has paid, from an address that was refused too often: each
- * is worth a look, as it may be that payer's, and a few that are not are enough.
- */
-const FORGERIES: Rate = { id: 'forgeries', requests: 5, perMs: 60_000 }
 
 const MOMENT_MS = 1000
 const WORTH_IT: Look = { kind: 'worth-it' }
@@ -97,6 +91,7 @@ class Gate implements VerificationGate {
   readonly #smartWallets: BudgetInForce
   readonly #unknown: BudgetInForce
   readonly #abroad: BudgetInForce
+  readonly #besideJunk: BudgetInForce
 
   constructor({ clock, rates, limits, sharers = 1 }: VerificationGateParts) {
     this.#rates = rates
@@ -108,18 +103,13 @@ class Gate implements VerificationGate {
     // What they hold in is a processor's work, and each gateway has one of its own.
     this.#unknown = budgetInForce(clock)
     this.#abroad = budgetInForce(clock)
+    this.#besideJunk = budgetInForce(clock)
   }
 
   look(group: string, claimed: string | null): Look {
-    const limits = this.#limits()
-    const address = this.#rates.look(refusedAddress(limits), group)
-    if (address.count >= limits.refused.requests) {
-      if (claimed === null || !this.#recent.has(claimed)) {
-        return barred('refused_address', address.resetMs)
-      }
-      const forged = this.#rates.look(FORGERIES, at(group, claimed))
-      if (forged.count >= FORGERIES.requests) return barred('refused_address', forged.resetMs)
-    }
+    const hasPaid = claimed !== null && this.#recent.has(claimed)
+    const suspended = this.#suspended(group)
+    if (suspended !== null && !hasPaid) return suspended
     const budget = this.#budgetToLook(group, claimed)
     return budget === null || budget.take() ? WORTH_IT : barred('strangers')
   }
@@ -128,7 +118,7 @@ class Gate implements VerificationGate {
     const limits = this.#limits()
     const payer = payerName(payment.payer)
     const look = this.#budgetToLook(group, payer)
-    if (payment.signature !== 'recovered') return this.#enterUnsigned(group, payer, look)
+    if (payment.signature !== 'recovered') return this.#enterUnsigned(group, look)
     const refused = this.#rates.look(refusedPayer(limits), payer)
     if (refused.count >= limits.refused.requests) return barred('refused_payer', refused.resetMs)
     if (this.#runs(payer) >= limits.payerMax) return barred('payer_concurrency')
@@ -142,12 +132,8 @@ class Gate implements VerificationGate {
     return this.#begin({ subjects: [payer, group], payer, group, budgets: [look, budget] })
   }
 
-  refused(group: string, claimed: string | null): void {
-    const limits = this.#limits()
-    const rate = refusedAddress(limits)
-    const isSuspended = this.#rates.look(rate, group).count >= limits.refused.requests
-    if (isSuspended) this.#rates.add(FORGERIES, at(group, claimed ?? ''))
-    else this.#rates.add(rate, group)
+  refused(group: string): void {
+    this.#rates.add(refusedAddress(this.#limits()), group)
   }
 
   notSettled({ payer, signature }: SignedBy): void {
@@ -162,32 +148,40 @@ class Gate implements VerificationGate {
   }
 
   /** A smart wallet's payment, or a forgery: anybody can write the name, so the address stands. */
-  #enterUnsigned(group: string, payer: string, look: Budget | null): Entry {
+  #enterUnsigned(group: string, look: Budget | null): Entry {
     const budget = this.#smartWallets(this.#limits().smartWallets)
     const address = this.#overAddress(group)
     if (address === null && budget.take()) {
       return this.#begin({ subjects: [group], payer: null, group, budgets: [look, budget] })
     }
     // Under the name of somebody who is at home there, nothing else would bound it.
-    this.refused(group, payer)
+    this.refused(group)
     return address ?? barred('smart_wallets')
   }
 
   #overAddress(group: string): Barred | null {
+    const suspended = this.#suspended(group)
+    if (suspended !== null) return suspended
+    return this.#runs(group) >= this.#limits().addressMax ? barred('address_concurrency') : null
+  }
+
+  /** Not null: payments from there were refused too often. */
+  #suspended(group: string): Barred | null {
     const limits = this.#limits()
     const address = this.#rates.look(refusedAddress(limits), group)
-    if (address.count >= limits.refused.requests) return barred('refused_address', address.resetMs)
-    return this.#runs(group) >= limits.addressMax ? barred('address_concurrency') : null
+    const isOver = address.count >= limits.refused.requests
+    return isOver ? barred('refused_address', address.resetMs) : null
   }
 
   /**
-   * Null: without a bound. To write the name of somebody who has paid costs a stranger nothing, and
-   * who has paid may have moved: neither they nor newcomers use up what the others have.
+   * To write the name of somebody who has paid costs a stranger nothing, and who has paid may have
+   * moved, or have such a neighbour: none of them uses up what others have. Null: without a bound.
    */
   #budgetToLook(group: string, claimed: string | null): Budget | null {
     const { strangers } = this.#limits()
     if (claimed === null || !this.#recent.has(claimed)) return this.#unknown(strangers)
-    return this.#atHome.has(at(group, claimed)) ? null : this.#abroad(strangers)
+    if (!this.#atHome.has(at(group, claimed))) return this.#abroad(strangers)
+    return this.#suspended(group) === null ? null : this.#besideJunk(strangers)
   }
 
   #runs(subject: string): number {

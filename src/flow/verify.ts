@@ -42,8 +42,8 @@ export function overLooks(
   visit: Visit,
   decoded: Exclude<DecodedPayment, { kind: 'absent' }>,
 ): Reply | null {
-  visit.claimedPayer = decoded.kind === 'payment' ? claimedPayer(decoded.presented) : null
-  const look = visit.house.gate.look(groupOf(visit), visit.claimedPayer)
+  const claimed = decoded.kind === 'payment' ? claimedPayer(decoded.presented) : null
+  const look = visit.house.gate.look(groupOf(visit), claimed)
   return look.kind === 'barred' ? barred(visit, look) : null
 }
 
@@ -54,7 +54,7 @@ export function malformedPayment(visit: Visit, reason: MalformedReason): Reply {
 
 /** A payment of this request was refused without asking anybody. */
 export function noteRefusal(visit: Visit): void {
-  visit.house.gate.refused(groupOf(visit), visit.claimedPayer)
+  visit.house.gate.refused(groupOf(visit))
 }
 
 /** A payment of this request moved money. */
