@@ -16,11 +16,14 @@ export interface WatchOptions {
   readonly env?: VariableSources['env']
   /** How long the directory must be quiet: one save is several events. */
   readonly debounceMs?: number
+  /** How long it is waited for that quiet: a store beside the file may never leave any. */
+  readonly debounceMsMax?: number
   /** For file systems that tell of nothing (network mounts), and directories that were replaced. */
   readonly recheckMs?: number
 }
 
 const DEBOUNCE_MS = 200
+const DEBOUNCE_MS_MAX = 2_000
 const RECHECK_MS = 30_000
 
 /**
@@ -36,14 +39,22 @@ export function watchConfig(
   onChange: () => void,
   options: WatchOptions = {},
 ): ConfigWatch {
-  const { debounceMs = DEBOUNCE_MS, recheckMs = RECHECK_MS, env = process.env } = options
+  const { debounceMs = DEBOUNCE_MS, debounceMsMax = DEBOUNCE_MS_MAX } = options
+  const { recheckMs = RECHECK_MS, env = process.env } = options
   const watchers = new Map<string, FSWatcher>()
   const readState = createStateReader(resolve(file), env)
   let last = readState()
   let quiet: NodeJS.Timeout | undefined
+  let latest: NodeJS.Timeout | undefined
   let closed = false
 
+  const stopWaiting = () => {
+    clearTimeout(quiet)
+    clearTimeout(latest)
+    latest = undefined
+  }
   const check = () => {
+    stopWaiting()
     const state = readState()
     watchDirectories(watchers, state.directories, onEvent)
     // In the middle of a swap nothing can be read; another event follows it.
@@ -52,8 +63,10 @@ export function watchConfig(
     onChange()
   }
   const onEvent = () => {
+    if (closed) return
     clearTimeout(quiet)
-    if (!closed) quiet = setTimeout(check, debounceMs)
+    quiet = setTimeout(check, debounceMs)
+    latest ??= setTimeout(check, debounceMsMax)
   }
 
   watchDirectories(watchers, last.directories, onEvent)
@@ -62,7 +75,7 @@ export function watchConfig(
   return {
     close() {
       closed = true
-      clearTimeout(quiet)
+      stopWaiting()
       clearInterval(recheck)
       watchDirectories(watchers, new Set(), onEvent)
     },

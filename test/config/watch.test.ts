@@ -10,7 +10,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { watchConfig } from '../../src/config/watch.ts'
+import { type WatchOptions, watchConfig } from '../../src/config/watch.ts'
 
 const FAST = { debounceMs: 5, recheckMs: 1_000_000 }
 const closers: (() => void)[] = []
@@ -25,7 +25,7 @@ function newDirectory(): string {
 }
 
 /** Watches, and hands out one promise for each call. */
-function watchChanges(file: string, options = FAST) {
+function watchChanges(file: string, options: WatchOptions = FAST) {
   let calls = 0
   let wake = () => {}
   const watching = watchConfig(
@@ -65,6 +65,17 @@ describe('a change is seen', () => {
       renameSync(`${file}.tmp`, file)
       await seen(round)
     }
+  })
+
+  it('beside a store that is written to all the time', async () => {
+    const here = newDirectory()
+    const file = join(here, 'gateway.yaml')
+    writeFileSync(file, 'a')
+    const { seen } = watchChanges(file, { ...FAST, debounceMs: 200, debounceMsMax: 250 })
+    const writes = setInterval(() => writeFileSync(join(here, 'farebox.db'), 'x'), 5)
+    closers.push(() => clearInterval(writes))
+    writeFileSync(file, 'b')
+    await seen(1)
   })
 
   it('when the file is gone for a while', async () => {
