@@ -20,14 +20,27 @@ export class Http2Controller implements Dispatcher.DispatchController {
   endsWithHead = false
   stream: ClientHttp2Stream | null = null
   onAbort: ((reason: Error) => void) | null = null
+  /** How long the body may be silent. 0: for ever, or there is none yet. */
+  #silenceMsMax = 0
+
+  /** @param onSilence Called when nothing has come for that long although somebody reads. */
+  limitSilence(milliseconds: number, onSilence: () => void): void {
+    this.#silenceMsMax = milliseconds
+    this.stream?.on('timeout', onSilence)
+    if (this.paused) this.stream?.pause()
+    else this.stream?.setTimeout(milliseconds)
+  }
 
   pause(): void {
     this.paused = true
     this.stream?.pause()
+    // It is we who are silent: while a settlement runs, or for a slow reader.
+    this.stream?.setTimeout(0)
   }
 
   resume(): void {
     this.paused = false
+    this.stream?.setTimeout(this.#silenceMsMax)
     this.stream?.resume()
   }
 
@@ -77,13 +90,11 @@ export function exchangeHttp2(
     const status = headers[':status'] ?? 0
     controller.rawHeaders = withoutPseudo(raw)
     controller.endsWithHead = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0
-    const { bodyTimeout } = options
-    if (bodyTimeout) stream.setTimeout(bodyTimeout, () => fail(new errors.BodyTimeoutError()))
     handler.onResponseStart?.(controller, status, headers)
     stream.on('data', (chunk: Buffer) => {
       if (!isOver) handler.onResponseData?.(controller, chunk)
     })
-    if (controller.paused) stream.pause()
+    controller.limitSilence(options.bodyTimeout ?? 0, () => fail(new errors.BodyTimeoutError()))
   })
   stream.on('trailers', (...[, , raw]: HeadEvent) => {
     controller.rawTrailers = withoutPseudo(raw)
