@@ -63,6 +63,8 @@ export class ResponseSink implements ReplySink {
   }
 
   destroy(): void {
+    // Whoever has paid for a body that broke before its first byte has the receipt at least.
+    if (!this.#hasBegun) this.#response.flushHeaders()
     // An HTTP/1.0 client takes any ordinary end of the connection for the end of the body.
     if (!this.#response.chunkedEncoding) this.#socket.resetAndDestroy()
     this.#response.destroy()
