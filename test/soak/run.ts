@@ -9,7 +9,7 @@ import { seller } from '../support/accounts.ts'
 import { lookInside } from '../support/look-inside.ts'
 import { figuresOf } from '../support/process-figures.ts'
 import { PRICE } from './faces.ts'
-import { isFlat, type Sample, type Tolerance, trendOf } from './flatness.ts'
+import { FIGURE_NAMES, FIGURES, judge, type Look, lookEverySeconds } from './judgement.ts'
 import { type LoadPlan, startLoad } from './load.ts'
 import { booksOf, openFacesShop } from './shop.ts'
 
@@ -21,46 +21,27 @@ const { values } = parseArgs({
 })
 const seconds = Number(values.minutes) * 60
 const rate = Number(values.rate)
-if (!(seconds >= 60) || !(rate >= 1)) {
+// What is resident still grows in the first minute.
+if (!(seconds >= 120) || !(rate >= 1)) {
   throw new RangeError(
-    '--minutes is a number from 1, and --rate (of cheap visits a second) as well.',
+    '--minutes is a number from 2, and --rate (of cheap visits a second) one from 1.',
   )
 }
 
 const MEGABYTE = 1024 ** 2
-const SAMPLE_EVERY_SECONDS = Math.max(2, Math.min(10, seconds / 60))
 const RELOAD_EVERY_MS = 5_000
-/** Until the code is compiled, the pools are full and the store has its pages. */
-const WARM_UP_SECONDS = Math.min(120, seconds / 4)
 const PLAN: LoadPlan = {
   lanes: { free: 6, unpaid: 6, upload: 2, events: 8, paid: 2, upFront: 1, paidEvents: 2 },
   nuisancesPerSecond: 10,
   cheapPerSecond: rate,
 }
 
-interface Figure {
-  readonly name: string
-  readonly unit: string
-  readonly tolerance: Tolerance
-}
-
-const FIGURES = {
-  resident: { name: 'resident', unit: 'MB', tolerance: { share: 0.1, slack: 12 } },
-  heap: { name: 'heap', unit: 'MB', tolerance: { share: 0.1, slack: 4 } },
-  external: { name: 'buffers', unit: 'MB', tolerance: { share: 0.1, slack: 4 } },
-  handles: { name: 'handles', unit: '', tolerance: { share: 0.1, slack: 10 } },
-  sockets: { name: 'sockets', unit: '', tolerance: { share: 0.1, slack: 10 } },
-  descriptors: { name: 'descriptors', unit: '', tolerance: { share: 0.1, slack: 10 } },
-} as const satisfies Record<string, Figure>
-type FigureName = keyof typeof FIGURES
-const NAMES = Object.keys(FIGURES) as FigureName[] // its own keys
-
 const say = (text: string): void => void process.stdout.write(`${text}\n`)
 const shop = await openFacesShop()
 const { gateway, world, counter } = shop
-const samples = new Map<FigureName, Sample[]>(NAMES.map(name => [name, []]))
+const looks: { readonly seconds: number; readonly found: Look }[] = []
 
-async function look(): Promise<Record<FigureName, number>> {
+async function look(): Promise<Look> {
   const inside = await lookInside(gateway)
   const { residentBytes, sockets, descriptors } = figuresOf(gateway.pid)
   const handles = Object.values(inside.resources).reduce((sum, count) => sum + count, 0)
@@ -88,18 +69,18 @@ const reloader = (async () => {
   }
 })()
 
-say(shown(['seconds', 'visits/s', 'failed', ...NAMES.map(name => FIGURES[name].name)]))
+say(shown(['seconds', 'visits/s', 'failed', ...FIGURE_NAMES.map(name => FIGURES[name].name)]))
 let visitsBefore = 0
 let lookedAt = 0
 while (elapsed() < seconds) {
-  await sleep(SAMPLE_EVERY_SECONDS * 1_000)
+  await sleep(lookEverySeconds(seconds) * 1_000)
   const found = await look()
   const at = elapsed()
-  for (const name of NAMES) samples.get(name)?.push({ seconds: at, value: found[name] })
+  looks.push({ seconds: at, found })
   const { visits, failed } = load.report()
   const perSecond = (visits - visitsBefore) / (at - lookedAt)
   ;[visitsBefore, lookedAt] = [visits, at]
-  const figures = NAMES.map(name => found[name].toFixed(FIGURES[name].unit === '' ? 0 : 1))
+  const figures = FIGURE_NAMES.map(name => found[name].toFixed(FIGURES[name].unit === '' ? 0 : 1))
   say(shown([at.toFixed(0), perSecond.toFixed(0), String(failed), ...figures]))
 }
 reloading = false
@@ -109,13 +90,11 @@ for (const failure of report.failures) say(failure)
 
 const faults: string[] = []
 say(`\n${'after the warm-up'.padEnd(20)}${shown(['before', 'after', 'per minute'])}`)
-for (const name of NAMES) {
-  const { name: title, unit, tolerance } = FIGURES[name]
-  const trend = trendOf(samples.get(name) ?? [], WARM_UP_SECONDS)
-  const flat = isFlat(trend, tolerance)
+for (const { figure, trend, isFlat } of judge(looks, seconds)) {
   const numbers = [trend.before, trend.after, trend.perMinute].map(one => one.toFixed(2))
-  say(`${`${title} ${unit}`.padEnd(20)}${shown(numbers)}  ${flat ? 'flat' : 'GROWS'}`)
-  if (!flat) faults.push(`${title} grows`)
+  const title = `${figure.name} ${figure.unit}`.padEnd(20)
+  say(`${title}${shown(numbers)}  ${isFlat ? 'flat' : 'GROWS'}`)
+  if (!isFlat) faults.push(`${figure.name} grows`)
 }
 say(`\n${report.visits} visits, ${report.perSecond.toFixed(0)} a second, ${reloads} reloads`)
 say(
