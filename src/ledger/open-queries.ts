@@ -1,6 +1,5 @@
 import type { QueryConfig } from 'pg'
 import type { StoreConfig } from '../config/gateway-config.ts'
-import { PostgresConnections } from './postgres-connections.ts'
 import { parsePostgresUrl } from './postgres-url.ts'
 
 /** Statements in the store's database that have nothing to do with payments. */
@@ -22,6 +21,7 @@ const LIMITS = {
 export async function openQueries(store: StoreConfig): Promise<Queries | null> {
   const parsed = store.kind === 'postgres' ? parsePostgresUrl(store.url) : null
   if (parsed?.kind !== 'target') return null
+  const { PostgresConnections } = await import('./postgres-connections.ts')
   const connections = new PostgresConnections(parsed.target, LIMITS)
   await connections.start()
   return {
