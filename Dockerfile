@@ -11,22 +11,17 @@ WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json tsconfig.build.json ./
+COPY scripts ./scripts
+COPY config ./config
 COPY src ./src
-RUN node node_modules/typescript/bin/tsc -p tsconfig.build.json
+RUN node scripts/build.ts
 
-# Apart from the build, so that a change of the source does not install again.
-FROM ${NODE_IMAGE} AS production-modules
-WORKDIR /app
-COPY package.json package-lock.json ./
-RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
-
+# The build has its libraries in it: no node_modules here. dist/LICENSES.txt names their versions.
 FROM ${NODE_IMAGE}
 ENV NODE_ENV=production
 WORKDIR /app
-COPY --from=production-modules /app/node_modules ./node_modules
 COPY --from=build /app/dist ./dist
 COPY package.json ./
-COPY config ./config
 
 # The default store is data/farebox.db beside the configuration, which the link puts on the volume.
 # Who mounts a whole directory over /etc/farebox writes `store: {url: "sqlite:/data/farebox.db"}`.

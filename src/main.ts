@@ -17,8 +17,20 @@ if (major < majorMin || (major === majorMin && minor < minorMin)) {
   process.stderr.write(`${line}\n`)
   process.exitCode = 1
 } else {
+  await keepCompiledCode()
   const { run } = await import('./cli/program.ts')
   await run(process)
+}
+
+/**
+ * Lets the next start of a build take the code as this one compiled it. It is kept beside the code:
+ * who could write there can change what runs anyway, which is not so in a directory for temporary
+ * files. Where nobody may write, nothing is kept.
+ */
+async function keepCompiledCode(): Promise<void> {
+  if (!import.meta.url.endsWith('.js')) return
+  const { enableCompileCache } = await import('node:module')
+  enableCompileCache(`${import.meta.dirname}/.compile-cache`)
 }
 
 export {}

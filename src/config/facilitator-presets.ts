@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { readDataFile } from '../networks/data-file.ts'
+import { readDataFile, shippedFile } from '../networks/data-file.ts'
 import { type FacilitatorAuthSetting, facilitatorAuth } from './schema-upstreams.ts'
 import { flag, text, wholeNumber } from './schema-values.ts'
 
@@ -57,12 +57,9 @@ const presetsFile = z.strictObject({
   facilitators: z.record(z.string().regex(/^[a-z0-9][a-z0-9-]*$/), presetEntry),
 })
 
-/** The same from src/ and from dist/. */
-const SHIPPED_FILE = new URL('../../config/facilitators.yaml', import.meta.url)
-
 /** Reads config/facilitators.yaml, by name. Throws DataFileError when it is damaged. */
 export function loadFacilitatorPresets(
-  file: URL = SHIPPED_FILE,
+  file: URL = shippedFile('facilitators'),
 ): ReadonlyMap<string, FacilitatorPreset> {
   return new Map(Object.entries(readDataFile(file, presetsFile).facilitators))
 }

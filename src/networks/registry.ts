@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { readNetwork } from '../config/read-network.ts'
 import { networkSetting } from '../config/schema-networks.ts'
 import type { AssetTransferMethod, NetworkId, SplTransferMethod } from '../core/payment.ts'
-import { DataFileError, readDataFile } from './data-file.ts'
+import { DataFileError, readDataFile, shippedFile } from './data-file.ts'
 
 /** A token that can be paid with. */
 export interface Asset {
@@ -88,11 +88,8 @@ const networksFile = z.strictObject({
   networks: z.record(z.string().regex(/^[a-z][a-z0-9-]*$/), networkSetting),
 })
 
-/** The same from src/ and from dist/. */
-const SHIPPED_FILE = new URL('../../config/networks.yaml', import.meta.url)
-
 /** Reads config/networks.yaml. Throws DataFileError when it is damaged. */
-export function loadNetworkRegistry(file: URL = SHIPPED_FILE): NetworkRegistry {
+export function loadNetworkRegistry(file: URL = shippedFile('networks')): NetworkRegistry {
   const entries = Object.entries(readDataFile(file, networksFile).networks)
   const networks = entries.flatMap(
     ([name, setting]) =>

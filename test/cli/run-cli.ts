@@ -16,8 +16,12 @@ export interface CliRun {
 type Environment = Readonly<Record<string, string>>
 
 /** Runs the real command line, piped, with nothing of our environment but the path. */
-export async function spawnCli(words: readonly string[], env: Environment = {}): Promise<CliRun> {
-  const child = spawn(process.execPath, [MAIN, ...words], {
+export async function spawnCli(
+  words: readonly string[],
+  env: Environment = {},
+  main = MAIN,
+): Promise<CliRun> {
+  const child = spawn(process.execPath, [main, ...words], {
     env: { PATH: process.env.PATH, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })

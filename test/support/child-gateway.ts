@@ -28,6 +28,8 @@ export interface NotStarted {
 }
 
 export interface ChildGatewayOptions {
+  /** The program. Default: the sources. */
+  readonly main?: string | undefined
   /**
    * As a user who may write only where everybody may. Root may write everywhere, whatever a file's
    * mode says.
@@ -63,7 +65,7 @@ export async function startChildGateway(
     ...(options.through ?? []),
     ...[process.execPath, ...clockAhead(options.clockAheadMs ?? 0)],
     ...(options.preload === undefined ? [] : ['--import', options.preload]),
-    ...[MAIN, options.verb ?? 'start', '-c', configFile],
+    ...[options.main ?? MAIN, options.verb ?? 'start', '-c', configFile],
   ]
   const { compileCache } = options
   const cache = compileCache === undefined ? {} : { NODE_COMPILE_CACHE: compileCache }
