@@ -137,4 +137,40 @@ describe('junk', () => {
     expect([barred.status, await codeOf(barred)]).toEqual([429, 'too_many_refused_payments'])
     expect((await pay(url, honest)).status).toBe(200)
   })
+
+  test('from many addresses is looked into within its budget, and whoever has paid is served', async () => {
+    await using gateway = await startTestGateway(
+      weatherYaml(world, {
+        server: 'trustedProxies: [127.0.0.1]',
+        top: 'limits: {verify: {strangers: {requests: 4, per: 1m}}}',
+      }),
+    )
+    const url = `${gateway.url}/v1/weather/paris`
+    const payFrom = (address: string, payment: string) =>
+      fetch(url, { headers: { 'payment-signature': payment, 'x-forwarded-for': address } })
+    const home = '192.0.2.1'
+    const paid = await payFrom(home, await signFor(world.chain, url))
+    expect(paid.status).toBe(200)
+    const honest = await signFor(world.chain, url)
+    const underpaid = { authorization: { value: 1n } }
+    const refused = await Promise.all(
+      Array.from({ length: 10 }, async (_, index) =>
+        payFrom(`198.51.100.${index}`, await signFor(world.chain, url, underpaid)),
+      ),
+    )
+    const codes = await Promise.all(refused.map(codeOf))
+    expect(refused.filter(({ status }) => status === 402)).toHaveLength(4)
+    expect(codes.filter(code => code === 'too_many_verifications')).toHaveLength(6)
+    // Those above bear the name of one who has paid; these have a budget of their own.
+    const malformed = await Promise.all(
+      Array.from({ length: 10 }, (_, index) => payFrom(`203.0.113.${index}`, 'not base64')),
+    )
+    expect(malformed.filter(({ status }) => status === 400)).toHaveLength(4)
+    expect(malformed.filter(({ headers }) => headers.get('retry-after') === '1')).toHaveLength(6)
+    expect((await payFrom(home, honest)).status).toBe(200)
+    const metrics = await (await fetch(`${gateway.adminUrl}/metrics`)).text()
+    expect(metrics).toContain(
+      'farebox_limited_requests_total{route="GET /v1/weather/{city}",limit="strangers"} 12',
+    )
+  })
 })
