@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { buyer } from '../support/accounts.ts'
 import {
   type FaultyFacilitator,
+  leaves,
   resetUnread,
   startFaultyFacilitator,
 } from '../support/faulty-facilitator.ts'
@@ -101,10 +102,7 @@ test.each(MODES)('a facilitator that goes away after it verified: settle $mode',
   const nonce = newNonce()
   const url = `${gateway.url}/v1/weather/${mode.city}?for=${nonce}`
   const payment = await signFor(world.chain, url, { authorization: { nonce } })
-  leaving.breakFor({ nonce }, 'verify', async ({ response, relay }) => {
-    const { status, text } = await relay()
-    response.writeHead(status, { connection: 'close' }).end(text, () => void leaving.close())
-  })
+  leaving.breakFor({ nonce }, 'verify', leaves)
   const observed = await observe(await pay(url, payment), { gateway, nonce, payer: buyer.address })
   const { again: _, upstream, ...expected } = { ...NOTHING, ...NOT_SENT, asked: [0, 0] }
   expect(observed).toEqual({ ...expected, upstream: upstream[mode.column] })

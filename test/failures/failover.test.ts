@@ -1,5 +1,6 @@
 import { bytesToHex, type Hex } from 'viem'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { buyer, seller } from '../support/accounts.ts'
 import { type ReferenceFacilitator, startFacilitator } from '../support/facilitator.ts'
 import {
@@ -9,6 +10,7 @@ import {
   type Fault,
   type FaultyFacilitator,
   hang,
+  leaves,
   resetRead,
   startFaultyFacilitator,
   tells,
@@ -30,10 +32,6 @@ import { codeOf, pay, signFor } from '../support/payments.ts'
 
 let world: World
 let other: ReferenceFacilitator
-let first: FaultyFacilitator
-let second: FaultyFacilitator
-let gateway: TestGateway | null
-let earnedBefore: bigint
 
 beforeAll(async () => {
   world = await startWorld()
@@ -46,16 +44,6 @@ afterAll(async () => {
   await world.close()
 })
 
-beforeEach(async () => {
-  first = await startFaultyFacilitator(world.facilitator)
-  second = await startFaultyFacilitator(other)
-  gateway = null
-  world.api.requests.length = 0
-  earnedBefore = await world.chain.balanceOf(seller.address)
-})
-
-afterEach(() => Promise.all([gateway, first, second].map(one => one?.close())))
-
 interface Settings {
   readonly timeout?: string
   readonly settleTimeout?: string
@@ -63,23 +51,56 @@ interface Settings {
   readonly top?: string
 }
 
-async function start(settings: Settings = {}): Promise<string> {
+/** A gateway with both facilitators, and a seller whom nobody else pays. */
+interface Shop extends AsyncDisposable {
+  readonly url: string
+  readonly first: FaultyFacilitator
+  readonly second: FaultyFacilitator
+  earned(): Promise<bigint>
+  /** "verify settle" calls of each. */
+  askedAbout(nonce: Hex): string[]
+}
+
+async function openShop(settings: Settings = {}): Promise<Shop> {
+  await using opened = new AsyncDisposableStack()
+  const first = await startFaultyFacilitator(world.facilitator)
+  opened.defer(() => first.close())
+  const second = await startFaultyFacilitator(other)
+  opened.defer(() => second.close())
+  const seller = privateKeyToAccount(generatePrivateKey()).address
+  const gateway = opened.use(await startTestGateway(yamlOf({ first, second, seller }, settings)))
+  await Promise.all([knows(gateway, first), knows(gateway, second)])
+  const running = opened.move()
+  return {
+    url: gateway.url,
+    first,
+    second,
+    earned: () => world.chain.balanceOf(seller),
+    askedAbout: nonce =>
+      [first, second].map(one => `${one.asked('verify', nonce)} ${one.asked('settle', nonce)}`),
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  }
+}
+
+function yamlOf(
+  { first, second, seller: payTo }: Pick<Shop, 'first' | 'second'> & { readonly seller: Hex },
+  settings: Settings,
+): string {
   const { timeout = '20s', settleTimeout = '20s', concurrency = 16, top = '' } = settings
   const waits = `timeout: ${timeout}, settleTimeout: ${settleTimeout}, concurrency: ${concurrency}`
   const routes = '  GET /v1/weather/vienna: {price: $0.001, settle: before-upstream}'
-  const yaml = weatherYaml({ facilitator: first, api: world.api }, { routes, top })
   const facilitators = `{url: "${first.url}", ${waits}}, "${second.url}"`
-  gateway = await startTestGateway(yaml.replace(`"${first.url}"`, facilitators))
-  await Promise.all([knows(gateway, first), knows(gateway, second)])
-  return gateway.url
+  return weatherYaml({ facilitator: first, api: world.api }, { routes, top })
+    .replace(`"${first.url}"`, facilitators)
+    .replace(seller.address, payTo)
 }
 
-/** Once nothing is amiss, both have said what they support. */
+/** Once nothing is amiss, both have said what they support, at the latest when asked again. */
 async function knows({ adminUrl }: TestGateway, { url }: FaultyFacilitator): Promise<void> {
   const { host } = new URL(url)
-  await expect
-    .poll(async () => (await fetch(`${adminUrl}/readyz`)).text(), { interval: 10 })
-    .not.toContain(host)
+  const isKnown = async () => !(await (await fetch(`${adminUrl}/readyz`)).text()).includes(host)
+  // Unlike `expect.poll` it belongs to no test, of which several run at once.
+  await vi.waitUntil(isKnown, { interval: 10, timeout: 10_000 })
 }
 
 const newNonce = (): Hex => bytesToHex(crypto.getRandomValues(new Uint8Array(32)))
@@ -88,12 +109,6 @@ async function sign(url: string): Promise<{ payment: string; nonce: Hex }> {
   const nonce = newNonce()
   return { payment: await signFor(world.chain, url, { authorization: { nonce } }), nonce }
 }
-
-const askedAbout = (nonce: Hex) =>
-  [first, second].map(one => `${one.asked('verify', nonce)} ${one.asked('settle', nonce)}`)
-
-const earned = async (): Promise<bigint> =>
-  (await world.chain.balanceOf(seller.address)) - earnedBefore
 
 /** The client's answer, in a word or two. */
 async function describeReply(reply: Response): Promise<string> {
@@ -104,12 +119,6 @@ async function describeReply(reply: Response): Promise<string> {
 const SETTLED = { success: true, transaction: `0x${'ab'.repeat(32)}`, network: 'eip155:84532' }
 const REFUSED = { ...SETTLED, success: false, transaction: '' }
 const VALID = { isValid: true, payer: buyer.address }
-
-/** Closes the facilitator's port once it has told that the payment is valid. */
-const leaves: Fault = async ({ response, relay }) => {
-  const { status, text } = await relay()
-  response.writeHead(status, { connection: 'close' }).end(text, () => void first.close())
-}
 
 interface Row {
   readonly name: string
@@ -226,45 +235,50 @@ const rows: readonly Row[] = [
   },
 ]
 
-describe.each([
+// Most of their time they wait, each for its own gateway.
+describe.concurrent.each([
   ['on-response', 'paris', rows],
   ['before-upstream', 'vienna', rows.filter(({ operation }) => operation === 'settle')],
 ])('settle: %s', (_, city, ofMode) => {
   test.each(ofMode)('the first, asked to $operation, $name', async row => {
-    const url = `${await start(row.settings)}/v1/weather/${city}`
+    await using shop = await openShop(row.settings)
+    const url = `${shop.url}/v1/weather/${city}`
     const { payment, nonce } = await sign(url)
-    first.breakFor({ nonce }, row.operation, row.fault)
+    shop.first.breakFor({ nonce }, row.operation, row.fault)
     const reply = await pay(url, payment)
     expect({
       client: await describeReply(reply),
-      asked: askedAbout(nonce),
-      moved: await earned(),
+      asked: shop.askedAbout(nonce),
+      moved: await shop.earned(),
     }).toEqual({ client: row.client, asked: row.asked, moved: row.moved })
 
     // Whatever comes later: the payment never moves money a second time.
-    first.repair()
+    shop.first.repair()
     const again = await describeReply(await pay(url, payment))
     expect(again).not.toBe('402 payment_required')
-    expect(await earned()).toBeLessThanOrEqual(PRICE)
+    expect(await shop.earned()).toBeLessThanOrEqual(PRICE)
   })
 })
 
 describe('a facilitator that is down', () => {
   test('costs nobody a payment', async () => {
-    const url = `${await start()}/v1/weather/paris`
-    await first.close()
+    await using shop = await openShop()
+    const url = `${shop.url}/v1/weather/paris`
+    await shop.first.close()
     for (let time = 0; time < 5; time++) {
       const { payment, nonce } = await sign(url)
       expect(await describeReply(await pay(url, payment))).toBe('content')
-      expect(askedAbout(nonce)).toEqual(['0 0', '1 1'])
+      expect(shop.askedAbout(nonce)).toEqual(['0 0', '1 1'])
     }
-    expect(await earned()).toBe(5n * PRICE)
+    expect(await shop.earned()).toBe(5n * PRICE)
   })
 
   test('and the other one, too: nothing is sent, and the client is told when to return', async () => {
-    const url = `${await start()}/v1/weather/paris`
+    await using shop = await openShop()
+    const url = `${shop.url}/v1/weather/paris`
+    world.api.requests.length = 0
     const { payment } = await sign(url)
-    await Promise.all([first.close(), second.close()])
+    await Promise.all([shop.first.close(), shop.second.close()])
     const reply = await pay(url, payment)
     expect(await describeReply(reply)).toBe('503 facilitator_unavailable')
     expect(Number(reply.headers.get('retry-after'))).toBeGreaterThan(0)
@@ -274,19 +288,20 @@ describe('a facilitator that is down', () => {
 })
 
 test('a facilitator that rests as it asked to is not asked before, and is asked after', async () => {
-  const url = `${await start()}/v1/weather/paris`
+  await using shop = await openShop()
+  const url = `${shop.url}/v1/weather/paris`
   const limited = await sign(url)
-  first.breakFor(limited, 'verify', answers(429, {}, { 'retry-after': '1' }))
+  shop.first.breakFor(limited, 'verify', answers(429, {}, { 'retry-after': '1' }))
   await pay(url, limited.payment)
   const meanwhile = await sign(url)
   await pay(url, meanwhile.payment)
-  expect(askedAbout(meanwhile.nonce)).toEqual(['0 0', '1 1'])
+  expect(shop.askedAbout(meanwhile.nonce)).toEqual(['0 0', '1 1'])
   await expect
     .poll(
       async () => {
         const { payment, nonce } = await sign(url)
         await pay(url, payment)
-        return askedAbout(nonce)
+        return shop.askedAbout(nonce)
       },
       { timeout: 5_000, interval: 100 },
     )
@@ -294,7 +309,9 @@ test('a facilitator that rests as it asked to is not asked before, and is asked 
 })
 
 test('a facilitator that is full is passed over, and nobody waits for it', async () => {
-  const url = `${await start({ concurrency: 1 })}/v1/weather/paris`
+  await using shop = await openShop({ concurrency: 1 })
+  const { first } = shop
+  const url = `${shop.url}/v1/weather/paris`
   const slow = await sign(url)
   const release = Promise.withResolvers<void>()
   first.breakFor(slow, 'settle', async ({ response, relay }) => {
@@ -306,23 +323,24 @@ test('a facilitator that is full is passed over, and nobody waits for it', async
   await expect.poll(() => first.asked('settle', slow.nonce), { interval: 5 }).toBe(1)
   const { payment, nonce } = await sign(url)
   expect(await describeReply(await pay(url, payment))).toBe('content')
-  expect(askedAbout(nonce)).toEqual(['0 0', '1 1'])
+  expect(shop.askedAbout(nonce)).toEqual(['0 0', '1 1'])
   release.resolve()
   expect(await describeReply(await waiting)).toBe('content')
-  expect(await earned()).toBe(2n * PRICE)
+  expect(await shop.earned()).toBe(2n * PRICE)
 })
 
 test('a lost settle that the chain calls unused is sent again, to the other one, byte for byte', async () => {
   const top = `networks: {base-sepolia: {rpc: ["${world.chain.rpcUrl}"], finality: 2}}`
-  const url = `${await start({ top })}/v1/weather/paris`
+  await using shop = await openShop({ top })
+  const url = `${shop.url}/v1/weather/paris`
   const { payment, nonce } = await sign(url)
-  first.breakFor({ nonce }, 'settle', resetRead)
+  shop.first.breakFor({ nonce }, 'settle', resetRead)
   expect(await describeReply(await pay(url, payment))).toBe('503 settlement_pending')
   await expect
     .poll(async () => describeReply(await pay(url, payment)), { timeout: 10_000, interval: 100 })
     .toBe('content')
-  expect(askedAbout(nonce)).toEqual(['1 1', '0 1'])
-  expect(await earned()).toBe(PRICE)
+  expect(shop.askedAbout(nonce)).toEqual(['1 1', '0 1'])
+  expect(await shop.earned()).toBe(PRICE)
   const sent = JSON.stringify(other.calls.settle.at(-1))
   expect(sent).toBe(JSON.stringify(world.facilitator.calls.verify.at(-1)))
 })

@@ -118,9 +118,7 @@ function createSigner(chain: Chain, confirmationTimeoutMs: number) {
     transport: http(chain.rpcUrl),
     pollingInterval: 20,
   }).extend(publicActions)
-  // Sends go one after the other: a transaction whose gas cannot be estimated would leave a hole
-  // in nonces that were handed out in advance, and every later settlement would wait behind it.
-  const inTurn = createQueue()
+  const inTurn = turnOn(chain)
   const signer = toFacilitatorEvmSigner(
     {
       address: account.address,
@@ -160,6 +158,19 @@ interface SponsoredCall {
   readonly data: Hex
   readonly gas?: bigint
 }
+
+/**
+ * All facilitators of a chain send with one key, so one after the other: a transaction whose gas
+ * cannot be estimated would leave a hole in nonces that were handed out in advance, and every later
+ * settlement would wait behind it.
+ */
+function turnOn(chain: Chain): ReturnType<typeof createQueue> {
+  const known = turns.get(chain) ?? createQueue()
+  turns.set(chain, known)
+  return known
+}
+
+const turns = new WeakMap<Chain, ReturnType<typeof createQueue>>()
 
 /** Runs tasks one at a time, in the order in which they came. */
 function createQueue() {

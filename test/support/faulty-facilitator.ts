@@ -8,6 +8,8 @@ export interface FaultyCall {
   readonly response: ServerResponse
   /** Has the real facilitator do the work, and returns what it answered. */
   relay(): Promise<{ readonly status: number; readonly text: string }>
+  /** Closes the facilitator's port. */
+  leave(): void
 }
 
 /** What a facilitator does instead of its work, once it has read the request. */
@@ -49,7 +51,8 @@ export async function startFaultyFacilitator(real: {
     arrivals.push(`${operation} ${nonce}`)
     const isVictim = broken?.victim.nonce === nonce && broken.operation === operation
     const fault = isVictim ? broken?.fault : null
-    await (fault ?? passOn)({ response, relay: () => send(real.url, request, body) })
+    const relay = () => send(real.url, request, body)
+    await (fault ?? passOn)({ response, relay, leave: () => void server.close() })
   })
   return {
     url: server.url,
@@ -100,6 +103,12 @@ export function afterTheWork(fault: Fault): Fault {
     await call.relay()
     await fault(call)
   }
+}
+
+/** Does the work, and is gone once it has told of it. */
+export const leaves: Fault = async ({ response, relay, leave }) => {
+  const { status, text: answer } = await relay()
+  response.writeHead(status, { connection: 'close' }).end(answer, leave)
 }
 
 /** Does the work, and tells of it in its own way. */
