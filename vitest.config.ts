@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { defineConfig } from 'vitest/config'
+import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
 const report = process.env['VITEST_JSON_REPORT']
 
@@ -7,14 +8,41 @@ const report = process.env['VITEST_JSON_REPORT']
 // are compiled once.
 process.env['NODE_COMPILE_CACHE'] ??= join(import.meta.dirname, 'node_modules/.cache/compiled')
 
+/** Files that take longer than their size lets expect. */
+const LONG = [
+  'fuzz/edge/differential',
+  'simulation/simulation',
+  'gateway/many-processes',
+  'failures/database',
+  'failures/recovery',
+  'failures/failover',
+  'facilitator/local/mishaps',
+  'ledger/sqlite',
+  'ledger/postgres',
+  'kill/kill',
+  'soak/reload',
+]
+
+/** The longest files first, so that none is left over when all others are done. */
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const isLong = ({ moduleId }: TestSpecification) =>
+      LONG.some(name => moduleId.endsWith(`/test/${name}.test.ts`))
+    const sorted = await super.sort(files)
+    return [...sorted.filter(isLong), ...sorted.filter(file => !isLong(file))]
+  }
+}
+
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     pool: 'forks',
-    // Many files wait for processes and timers more than they compute.
-    maxWorkers: 2,
+    // More than processors, on two of them: many files wait for processes and timers more than they
+    // compute.
+    maxWorkers: 3,
     // Of the tests in a file that say they are concurrent: those that wait, each in its own world.
     maxConcurrency: 12,
+    sequence: { sequencer: LongestFirst },
     testTimeout: 20_000,
     hookTimeout: 30_000,
     reporters: report === undefined ? ['default'] : ['default', ['json', { outputFile: report }]],
