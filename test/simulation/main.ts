@@ -4,7 +4,7 @@
  * tells in which seed, and by which rule, each is caught. `--json` says the same for a program.
  */
 import { parseArgs } from 'node:util'
-import { MUTATIONS } from './mutations.ts'
+import { MUTATIONS, type Mutation } from './mutations.ts'
 import { simulateWith } from './plant.ts'
 import { RULES, type Rule } from './rules.ts'
 import { type Course, simulate } from './simulate.ts'
@@ -35,16 +35,19 @@ export interface Outcome {
   readonly detail: string | null
 }
 
-async function runSeeds(run: (seed: number) => Promise<Course>, mutation: string | null) {
-  for (let seed = first; seed < first + count; seed++) {
+async function runSeeds(run: (seed: number) => Promise<Course>, planted: Mutation | null) {
+  const mutation = planted?.name ?? null
+  const range = Array.from({ length: count }, (_, index) => first + index)
+  const seeds = planted?.shownBy === undefined ? range : [planted.shownBy, ...range]
+  for (const [index, seed] of seeds.entries()) {
     const course = await run(seed)
     const { violation } = course
     if (values.story || (violation !== null && mutation === null)) say(course.story())
     if (violation === null) continue
-    const outcome: Outcome = { mutation, seeds: seed - first + 1, seed, ...violation }
+    const outcome: Outcome = { mutation, seeds: index + 1, seed, ...violation }
     return outcome
   }
-  const outcome: Outcome = { mutation, seeds: count, seed: null, rule: null, detail: null }
+  const outcome: Outcome = { mutation, seeds: seeds.length, seed: null, rule: null, detail: null }
   return outcome
 }
 
@@ -68,7 +71,7 @@ async function main(): Promise<void> {
     return
   }
   for (const mutation of MUTATIONS.filter(({ name }) => only === undefined || name === only)) {
-    const outcome = await runSeeds(await simulateWith(mutation), mutation.name)
+    const outcome = await runSeeds(await simulateWith(mutation), mutation)
     if (values.json) say(JSON.stringify(outcome))
     else report(outcome)
   }

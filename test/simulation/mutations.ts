@@ -10,6 +10,11 @@ export interface Mutation {
   readonly replacement: string
   /** Which rules may be what catches it. */
   readonly caughtBy: readonly [Rule, ...Rule[]]
+  /**
+   * A seed that has shown it, tried before all others where those are many. When it shows it no
+   * more, the others are tried as without it.
+   */
+  readonly shownBy?: number
 }
 
 /** Faults that the simulation must catch. */
@@ -82,6 +87,7 @@ export const MUTATIONS: readonly [Mutation, ...Mutation[]] = [
     source: 'kept.add(delivery)',
     replacement: '',
     caughtBy: ['one execution'],
+    shownBy: 177,
   },
   {
     name: 'a delivery that the store missed is never written',
@@ -89,6 +95,7 @@ export const MUTATIONS: readonly [Mutation, ...Mutation[]] = [
     source: 'if (error instanceof StoreUnavailableError) this.#keep(end)',
     replacement: '',
     caughtBy: ['one execution'],
+    shownBy: 67,
   },
   {
     name: 'what the upstream failed to serve stays held after a redemption',
@@ -104,6 +111,7 @@ export const MUTATIONS: readonly [Mutation, ...Mutation[]] = [
     source: "if (known.kind !== 'unclaimed') return answerKnown(purchase, known)",
     replacement: '',
     caughtBy: ['no 402 after a settle', 'redeemable'],
+    shownBy: 110,
   },
   {
     name: 'the ledger is not asked before a payment is refused as too old',
@@ -139,6 +147,7 @@ export const MUTATIONS: readonly [Mutation, ...Mutation[]] = [
     source: "if (use.block > final.number) return { kind: 'open', reason: 'not_final' }",
     replacement: '',
     caughtBy: ['released for good', 'transfer has its row', 'no 402 after a settle'],
+    shownBy: 58,
   },
   {
     name: "without a node, a facilitator's refusal ends a payment",
@@ -174,6 +183,7 @@ export const MUTATIONS: readonly [Mutation, ...Mutation[]] = [
     source: "return { kind: 'unknown', detail: 'success without a transaction', transaction }",
     replacement: "return { kind: 'rejected', reason: 'no transaction' }",
     caughtBy: ['no 402 after a settle', 'released for good', 'transfer has its row'],
+    shownBy: 178,
   },
   {
     name: 'a payment that is being worked for is taken over',
@@ -181,6 +191,7 @@ export const MUTATIONS: readonly [Mutation, ...Mutation[]] = [
     source: "(state === 'forwarded' && now >= heldUntil)",
     replacement: "state === 'forwarded'",
     caughtBy: ['one execution', 'nothing unexpected'],
+    shownBy: 49,
   },
   {
     name: 'one payment buys another request',
@@ -195,6 +206,7 @@ export const MUTATIONS: readonly [Mutation, ...Mutation[]] = [
     source: "if (held) return 'in-progress'",
     replacement: '',
     caughtBy: ['one execution'],
+    shownBy: 67,
   },
   {
     name: 'an entitlement does not hold the payment',
@@ -202,6 +214,7 @@ export const MUTATIONS: readonly [Mutation, ...Mutation[]] = [
     source: 'held_until = ?, redeemable_ms = ?',
     replacement: 'held_until = 0 * ?, redeemable_ms = ?',
     caughtBy: ['one execution', 'nothing unexpected'],
+    shownBy: 54,
   },
   {
     name: 'a delivered payment is redeemed again',
