@@ -175,7 +175,7 @@ describe('a settle whose answer is lost', () => {
     await expect.poll(() => errors().length, { timeout: 5_000 }).toBeGreaterThan(0)
     expect(JSON.stringify(errors())).toContain('chain_unavailable')
     expect(JSON.stringify(gateway.logs)).not.toContain(node.url)
-    await expectPending(await pay(url, payment))
+    await expectPending(await askOnce(payment))
     node.answer = () => null
     await ends('settled: chain_proved')
     await expectRedeemed(payment)
