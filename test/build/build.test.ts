@@ -15,6 +15,9 @@ import { readRows } from '../support/payments.ts'
 import { startPostgres, type TestPostgres } from '../support/postgres.ts'
 import { workersOf } from '../support/worker-processes.ts'
 
+// A build keeps its compiled code itself.
+delete process.env['NODE_COMPILE_CACHE']
+
 /** As it is installed, in a place from where no library of ours is found. */
 const installed = mkdtempSync(join(tmpdir(), 'farebox-built-'))
 const dist = join(installed, 'dist')

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { describe, expect, test } from 'vitest'
 import { buyer, seller } from '../support/accounts.ts'
 import { gift, KEY, openStreet } from './pay-shop.ts'
-import { errorOf, MAIN, runCli, spawnCli } from './run-cli.ts'
+import { bareEnvironment, errorOf, MAIN, runCli, spawnCli } from './run-cli.ts'
 
 const { chain, sells } = openStreet()
 
@@ -139,7 +139,7 @@ test('a body is passed on as it arrives, not when it is complete', async () => {
     },
   })
   const child = spawn(process.execPath, [MAIN, 'pay', shop.url, '--yes'], {
-    env: { PATH: process.env.PATH, ...KEY },
+    env: { ...bareEnvironment(), ...KEY },
     stdio: ['ignore', 'pipe', 'ignore'],
   })
   const chunks: string[] = []

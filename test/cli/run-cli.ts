@@ -15,14 +15,20 @@ export interface CliRun {
 
 type Environment = Readonly<Record<string, string>>
 
-/** Runs the real command line, piped, with nothing of our environment but the path. */
+/** All that a program gets of our environment: the path, and what Node has compiled before. */
+export function bareEnvironment(): NodeJS.ProcessEnv {
+  const { PATH, NODE_COMPILE_CACHE } = process.env
+  return { PATH, NODE_COMPILE_CACHE }
+}
+
+/** Runs the real command line, piped, with next to nothing of our environment. */
 export async function spawnCli(
   words: readonly string[],
   env: Environment = {},
   main = MAIN,
 ): Promise<CliRun> {
   const child = spawn(process.execPath, [main, ...words], {
-    env: { PATH: process.env.PATH, ...env },
+    env: { ...bareEnvironment(), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const closed = once(child, 'close')

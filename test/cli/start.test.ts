@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { type LocalServer, serveLocally } from '../support/json-server.ts'
-import { MAIN, runCli, spawnCli } from './run-cli.ts'
+import { bareEnvironment, MAIN, runCli, spawnCli } from './run-cli.ts'
 
 let directory: string
 let upstream: LocalServer
@@ -62,7 +62,7 @@ interface Started {
 
 async function startGateway(file: string): Promise<Started> {
   const child = spawn(process.execPath, [MAIN, 'start', '-c', file], {
-    env: { PATH: process.env.PATH },
+    env: bareEnvironment(),
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   running.push(child)
