@@ -33,9 +33,20 @@ class LongestFirst extends BaseSequencer {
   }
 }
 
+/**
+ * Rooms whose tests start no process and no server and leave nothing behind: one worker runs file
+ * after file, and loads once what all of them need.
+ */
+const SHARED = ['config', 'core', 'flow', 'pricing', 'routing', 'x402'].map(
+  room => `test/${room}/**/*.test.ts`,
+)
+
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
+    projects: [
+      { extends: true, test: { name: 'shared', include: SHARED, isolate: false } },
+      { extends: true, test: { name: 'alone', include: ['test/**/*.test.ts'], exclude: SHARED } },
+    ],
     pool: 'forks',
     // More than processors, on two of them: many files wait for processes and timers more than they
     // compute.
