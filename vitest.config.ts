@@ -54,8 +54,9 @@ export default defineConfig({
     // Of the tests in a file that say they are concurrent: those that wait, each in its own world.
     maxConcurrency: 12,
     sequence: { sequencer: LongestFirst },
-    testTimeout: 20_000,
-    hookTimeout: 30_000,
+    // For a machine that is busy with something else, too: on a quiet one, nothing comes near.
+    testTimeout: 40_000,
+    hookTimeout: 60_000,
     reporters: report === undefined ? ['default'] : ['default', ['json', { outputFile: report }]],
   },
 })
