@@ -36,6 +36,8 @@ interface Attack {
   readonly connections: number
   /** Requests that a connection sends before it waits. */
   readonly depth: number
+  /** Written whatever comes back; left out: as fast as answers come. */
+  readonly perSecond?: number
   /** 0: the one that those who pay have. */
   readonly addresses: number
 }
@@ -47,6 +49,13 @@ const ATTACKS: readonly Attack[] = [
     connections: 64,
     depth: 90,
     addresses: 1,
+  },
+  {
+    name: '10,000 a second from 50 addresses, 500 connections, whatever comes back',
+    connections: 500,
+    depth: 1,
+    perSecond: 10_000,
+    addresses: 50,
   },
   { name: '50 addresses, 500 connections', connections: 500, depth: 1, addresses: 50 },
   {
@@ -122,9 +131,9 @@ async function measure(
   const before = await asked()
   for (let round = 0; round < ROUNDS; round++) {
     const calm = await pay(farebox.port, paid.splice(0, PAID_A_ROUND))
-    const { connections, depth } = attack
+    const { connections, depth, perSecond = 0 } = attack
     const program = join(import.meta.dirname, 'contestants/junk.ts')
-    const child = fork(program, [farebox.port, file, connections, depth].map(String))
+    const child = fork(program, [file, farebox.port, connections, depth, perSecond].map(String))
     const [begin, cpu] = [performance.now(), await farebox.cpuMicros()]
     await pause(LEAD_MS)
     const under = await pay(farebox.port, paid.splice(0, PAID_A_ROUND))
