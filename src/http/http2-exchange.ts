@@ -111,12 +111,19 @@ export class Http2Exchange extends HeardRequest implements Exchange {
     stream.setTimeout(this.#arrival.stallMsMax, () => this.#giveUp())
     const finish = (): void => this.#finish()
     const giveUp = (): void => this.#giveUp()
-    if (frames === 'body') stream.once('finish', finish)
-    if (frames === 'head') finish()
+    // A reset overtakes a head that is not yet out, and node tells of one only while it has to wait
+    // for the rest of the request.
+    if (frames === 'body' || (frames === 'head' && !this.#isHeard)) stream.once('finish', finish)
+    else if (frames === 'head') finish()
     if (Buffer.isBuffer(body)) {
       if (frames !== 'head') stream.end(body)
     } else if (frames === 'head') void body.pipeTo(NOWHERE)
     else void body.pipeTo(new Http2Sink(stream, finish, giveUp))
+  }
+
+  /** Whether the whole request has been read. */
+  get #isHeard(): boolean {
+    return this.#arrival.endsStream || this.#stream.readableEnded
   }
 
   /** The reply is whole. What is left of the request is not wanted (RFC 9113 section 8.1). */
@@ -124,7 +131,7 @@ export class Http2Exchange extends HeardRequest implements Exchange {
     const stream = this.#stream
     if (stream.aborted || this.#gaveUp) return
     this.#isDelivered = true
-    const isHeard = this.#arrival.endsStream || stream.readableEnded
+    const isHeard = this.#isHeard
     this.#body?.destroy()
     stream.resume()
     if (!isHeard) stream.close(constants.NGHTTP2_NO_ERROR)

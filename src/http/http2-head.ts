@@ -1,3 +1,4 @@
+import { METHODS } from 'node:http'
 import type { RequestFlaw } from '../flow/exchange.ts'
 import {
   AUTHORITY,
@@ -21,6 +22,9 @@ const TOO_LARGE: RequestFlaw = { code: 'headers_too_large', detail: 'headers' }
 const BAD_SCHEME = flaw(':scheme')
 const BAD_METHOD = flaw(':method')
 const BAD_BODY = flaw('a body without content-length')
+
+/** Those that HTTP/1.1 requests may have here, for its parser knows no other. */
+const KNOWN_METHODS: ReadonlySet<string> = new Set(METHODS)
 
 /** What HTTP/1.1 spends on a field beside its name and its value. */
 const FIELD_OVERHEAD_BYTES = 4
@@ -114,13 +118,14 @@ function findFlaw(
   const { pseudo, fields, lengths, expects } = read
   if (fields.length > 2 * HEADERS_MAX) return TOO_MANY
   if (read.bytes > headerBytesMax) return TOO_LARGE
+  const { ':method': method, ':protocol': protocol } = pseudo
   // An upstream reads neither: the one it would not know, and the other says where we are.
-  if (pseudo[':protocol'] !== null || pseudo[':method'] === 'CONNECT') return BAD_METHOD
+  if (protocol !== null || method === 'CONNECT' || !KNOWN_METHODS.has(method)) return BAD_METHOD
   if (pseudo[':scheme'] !== 'https') return BAD_SCHEME
   if (hostOf(read) === null) return BAD_HOST
   if (lengths.length > 1 || !lengths.every(length => LENGTH.test(length))) return BAD_LENGTH
   // Towards an upstream such a body comes in chunks.
-  if (!endsStream && lengths.length === 0 && NO_CHUNKS.has(pseudo[':method'])) return BAD_BODY
+  if (!endsStream && lengths.length === 0 && NO_CHUNKS.has(method)) return BAD_BODY
   if (!expects.every(expected => expected.toLowerCase() === '100-continue')) return BAD_EXPECTATION
   return null
 }

@@ -23,6 +23,7 @@ const OTHER_REQUEST = 'Some upstreams obey it instead of the method and target t
 
 const DROPPED: Readonly<Record<string, Dropped>> = {
   connection: { from: both, why: HOP_BY_HOP },
+  'http2-settings': { from: both, why: HOP_BY_HOP },
   'keep-alive': { from: both, why: HOP_BY_HOP },
   'proxy-authenticate': { from: both, why: HOP_BY_HOP },
   'proxy-authorization': { from: both, why: HOP_BY_HOP },

@@ -2,8 +2,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { whyNoNginx } from '../support/nginx.ts'
 import { connectRaw, type RawClient, type RawResponse } from '../support/raw-client.ts'
 import { bytesOf, type CorpusEntry, readCorpus } from './entries.ts'
+import { expectSeen, PROBE_TARGET } from './expect-seen.ts'
 import { startNginxRecorder } from './nginx-recorder.ts'
-import { FRAMEWORKS, type Recorder, type Seen, startRecorder } from './recorders.ts'
+import { FRAMEWORKS, type Recorder, startRecorder } from './recorders.ts'
 import { openShop, type Shop } from './shop.ts'
 
 const corpus = readCorpus()
@@ -47,13 +48,7 @@ function behaves(start: () => Promise<Recorder>): void {
     test.each(entries)('$name', async entry => {
       recorder.seen.length = 0
       await answersAsExpected(entry, shop.gateway.url)
-      await recorder.catchUp()
-      expect(recorder.seen.filter(isNotProbe).map(describeSeen)).toEqual(entry.seen)
-      const headers = recorder.seen.filter(isNotProbe).flatMap(headersOf)
-      const has = recorder.tellsFirstOnly ? firstOfEach(entry.has) : entry.has
-      for (const header of has) expect(headers).toContain(header)
-      const names = headers.map(header => canonicalName(header.slice(0, header.indexOf(': '))))
-      for (const name of entry.lacks) expect(names).not.toContain(name)
+      await expectSeen(entry, recorder)
     })
   })
 
@@ -70,7 +65,7 @@ function behaves(start: () => Promise<Recorder>): void {
   })
 }
 
-const PROBE = 'GET /free/probe HTTP/1.1\r\nHost: shop.test\r\n\r\n'
+const PROBE = `GET ${PROBE_TARGET} HTTP/1.1\r\nHost: shop.test\r\n\r\n`
 
 async function answersAsExpected(entry: CorpusEntry, url: string): Promise<void> {
   const client = await connectRaw(url)
@@ -97,33 +92,4 @@ async function endsAsExpected(client: RawClient, entry: CorpusEntry): Promise<vo
   }
   client.send(PROBE)
   expect((await client.read()).status).toBe(200)
-}
-
-function isNotProbe({ target }: Seen): boolean {
-  return target !== '/free/probe'
-}
-
-function describeSeen({ method, target, body }: Seen): string {
-  return body === '' ? `${method} ${target}` : `${method} ${target} ${body}`
-}
-
-function headersOf({ rawHeaders }: Seen): string[] {
-  const headers: string[] = []
-  for (let index = 0; index < rawHeaders.length; index += 2) {
-    headers.push(`${rawHeaders[index]?.toLowerCase()}: ${rawHeaders[index + 1]}`)
-  }
-  return headers
-}
-
-function firstOfEach(headers: readonly string[]): string[] {
-  const names = headers.map(header => header.slice(0, header.indexOf(':')))
-  return headers.filter((header, index) => {
-    const isFirst = names.indexOf(names[index] ?? '') === index
-    return isFirst && !header.endsWith(': ')
-  })
-}
-
-/** As CGI does: whatever is no letter or digit is one and the same. */
-function canonicalName(name: string): string {
-  return name.replaceAll(/[^a-z0-9]/g, '-')
 }

@@ -5,7 +5,9 @@ import type { CorpusEntry } from './entries.ts'
 import type { Recorder, Seen } from './recorders.ts'
 
 /** nginx as an upstream: what it writes down of the headers is what the corpus asks about. */
-export async function startNginxRecorder(entries: readonly CorpusEntry[]): Promise<Recorder> {
+export async function startNginxRecorder(
+  entries: readonly Pick<CorpusEntry, 'has' | 'lacks'>[],
+): Promise<Recorder> {
   const asked = entries.flatMap(({ has, lacks }) => [...has.map(nameOf), ...lacks])
   const nginx = await startNginx(asked)
   const front = await startFront(nginx.socket)

@@ -103,6 +103,32 @@ function literal(text: string): Buffer {
   return Buffer.concat([Buffer.from([...length, rest]), bytes])
 }
 
+/** Statuses that have a place of their own in HPACK's table, from 8 on (RFC 7541, appendix A). */
+const TABLED_STATUSES = [200, 204, 206, 304, 400, 404, 500]
+
+/** How HPACK's Huffman code writes the digits, 0 first (RFC 7541, appendix B). */
+const DIGITS = [
+  ...['00000', '00001', '00010', '011001', '011010', '011011', '011100', '011101', '011110'],
+  '011111',
+]
+
+/**
+ * The status that a header block begins with. Only for a server that was told to keep no table: it
+ * names nothing that it has said before.
+ */
+export function statusOf(block: Buffer): number {
+  // In front of it may stand how large the table is from now on (RFC 7541, 6.3).
+  const start = block.findIndex(byte => byte >> 5 !== 1)
+  const first = block.readUInt8(start)
+  if (first >= 0x80) return TABLED_STATUSES[(first & 0x7f) - 8] ?? 0
+  const length = block.readUInt8(start + 1)
+  const text = block.subarray(start + 2, start + 2 + (length & 0x7f))
+  if (length < 0x80) return Number(text.toString('latin1'))
+  const bits = [...text].map(byte => byte.toString(2).padStart(8, '0')).join('')
+  const digits = bits.matchAll(new RegExp(DIGITS.join('|'), 'gy'))
+  return Number([...digits].map(([code]) => DIGITS.indexOf(code)).join(''))
+}
+
 /** A connection that sends exactly the frames it is told to, whether they make sense or not. */
 export class RawHttp2 {
   readonly #client: RawClient
@@ -177,6 +203,7 @@ export async function connectRawHttp2(
 ): Promise<RawHttp2> {
   const { hostname: host, port } = new URL(url)
   const socket = connectTls({ host, port: Number(port), ca, ALPNProtocols: ['h2'] })
+  socket.setNoDelay()
   await once(socket, 'secureConnect')
   const raw = new RawHttp2(new RawClient(socket))
   const payload = Buffer.alloc(6 * settings.length)
