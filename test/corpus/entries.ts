@@ -17,6 +17,8 @@ const entry = z.strictObject({
   seen: z.array(z.string()).default([]),
   /** The upstream may see the beginning of a request that is then cut off. */
   mayBeCut: z.boolean().default(false),
+  /** What is sent behind a handshake, and comes back through the tunnel that a 101 has opened. */
+  tunnels: z.string().optional(),
   /** The connection carries another request afterwards; else we end it. */
   stays: z.boolean().default(false),
   /** Headers that the upstream gets with it, "name: value". */

@@ -1,6 +1,14 @@
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import {
+  createServer,
+  type IncomingMessage,
+  type Server,
+  type ServerOptions,
+  type ServerResponse,
+} from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
 import express from 'express'
 import fastify from 'fastify'
 
@@ -30,11 +38,18 @@ export interface Recorder {
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => void
 
+/** Handshakes for anything else are plain requests to it, as they are to most servers. */
+const OPENING = '/ws/open/'
+const OPTIONS: ServerOptions = {
+  shouldUpgradeCallback: ({ url }) => url?.startsWith(OPENING) === true,
+}
+
 const SERVERS = {
-  'node:http': async (handler: Handler): Promise<Server> => createServer(handler),
-  express: async (handler: Handler): Promise<Server> => createServer(express().use(handler)),
+  'node:http': async (handler: Handler): Promise<Server> => createServer(OPTIONS, handler),
+  express: async (handler: Handler): Promise<Server> =>
+    createServer(OPTIONS, express().use(handler)),
   fastify: async (handler: Handler): Promise<Server> => {
-    const app = fastify()
+    const app = fastify({ http: OPTIONS })
     app.addHook('onRequest', async ({ raw }, reply) => {
       reply.hijack()
       handler(raw, reply.raw)
@@ -47,7 +62,10 @@ const SERVERS = {
 export type Framework = keyof typeof SERVERS
 export const FRAMEWORKS = ['node:http', 'express', 'fastify'] as const satisfies Framework[]
 
-/** An upstream that answers everything with 200 and remembers what it read. */
+/**
+ * An upstream that answers everything with 200 and remembers what it read. Below `/ws/open/` it
+ * takes WebSockets, and says everything back without a look at it.
+ */
 export async function startRecorder(framework: Framework): Promise<Recorder> {
   const seen: Seen[] = []
   let begun = 0
@@ -62,6 +80,12 @@ export async function startRecorder(framework: Framework): Promise<Recorder> {
       seen.push({ method, target, rawHeaders, body: Buffer.concat(chunks).toString('latin1') })
       response.end('ok')
     })
+  })
+  server.on('upgrade', (request, socket, early) => {
+    begun++
+    const { method = '', url: target = '', rawHeaders } = request
+    seen.push({ method, target, rawHeaders, body: '' })
+    sayBack(request, socket, early)
   })
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     // A request that we cut off is no request that it misread.
@@ -86,4 +110,19 @@ export async function startRecorder(framework: Framework): Promise<Recorder> {
       await closed
     },
   }
+}
+
+/** RFC 6455 section 1.3. */
+const ACCEPT_SUFFIX = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11'
+
+function sayBack({ headers }: IncomingMessage, socket: Duplex, early: Buffer): void {
+  const key = `${headers['sec-websocket-key']}${ACCEPT_SUFFIX}`
+  const accept = createHash('sha1').update(key).digest('base64')
+  socket.on('error', () => {})
+  socket.write(
+    'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n' +
+      `Sec-WebSocket-Accept: ${accept}\r\n\r\n`,
+  )
+  socket.write(early)
+  socket.pipe(socket)
 }

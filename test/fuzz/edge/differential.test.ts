@@ -20,6 +20,7 @@ test(
     expect(report.runs).toBeGreaterThan(5 * seconds)
     expect(report.reached).toBeGreaterThan(report.runs / 10)
     expect(report.reached).toBeLessThanOrEqual(report.forwarded)
+    expect(report.tunnels).toBeGreaterThan(report.runs / 50)
     const parsers = ['node:http, lenient', 'undici', 'RFC 9112']
     expect(report.parsers).toEqual(whyNoNginx() === null ? [...parsers, 'nginx'] : parsers)
   },

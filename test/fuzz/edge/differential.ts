@@ -25,6 +25,8 @@ export interface FuzzReport {
   readonly parsers: readonly string[]
   /** Requests that reached the upstream whole. */
   readonly reached: number
+  /** Handshakes whose tunnel was opened. */
+  readonly tunnels: number
   /** Requests that farebox says it sent on, whatever became of them. */
   readonly forwarded: number
 }
@@ -48,11 +50,13 @@ export async function fuzzEdge({
   if (nginx !== null) others.set('nginx', nginx.parse)
   if (planted !== undefined) others.set('planted', planted)
   const url = gateway === 'farebox' ? shop.gateway.url : tap.url
-  const checks = { tap, url, strict: nodeParser(false), others, late: [] }
+  const client = nodeParser(false, true)
+  const checks: Checks = { tap, url, client, strict: nodeParser(false), others, late: [] }
   let runs = 0
+  let tunnels = 0
   const run = async (bytes: string): Promise<void> => {
     runs++
-    await compare(bytes, checks)
+    if (await compare(bytes, checks)) tunnels++
   }
   try {
     await fc.assert(fc.asyncProperty(mutatedBytes, run), {
@@ -62,7 +66,8 @@ export async function fuzzEdge({
       endOnFailure: true,
     })
     const parsers = [...others.keys()]
-    return { runs, parsers, reached: recorder.seen.length, forwarded: shop.forwarded() }
+    const reached = recorder.seen.length
+    return { runs, parsers, reached, tunnels, forwarded: shop.forwarded() }
   } finally {
     await shop[Symbol.asyncDispose]()
     await tap.close()
@@ -74,6 +79,8 @@ export async function fuzzEdge({
 interface Checks {
   readonly tap: Tap
   readonly url: string
+  /** How the client's own bytes are read: what follows a handshake is no request. */
+  readonly client: Parser
   readonly strict: Parser
   readonly others: ReadonlyMap<string, Parser>
   /** What was sent by clients that gave up waiting, newest last: it may arrive later. */
@@ -90,10 +97,16 @@ function otherParsers(): Map<string, Parser> {
   ])
 }
 
-async function compare(bytes: string, { tap, url, strict, others, late }: Checks): Promise<void> {
-  const sent = await strict(Buffer.from(bytes, 'latin1'))
-  const isOver = await exchange(bytes, url, sent.requests.length + (sent.broke ? 1 : 0))
+/** True: a tunnel was opened. */
+async function compare(
+  bytes: string,
+  { tap, url, client, strict, others, late }: Checks,
+): Promise<boolean> {
+  const sent = await client(Buffer.from(bytes, 'latin1'))
+  const isOver = await exchange(bytes, url, sent)
   const left = sent.requests.map(canonical)
+  const tunnel = sent.tunnel?.toString('latin1') ?? null
+  let isOpened = false
   for (const wire of tap.take()) {
     const reading = await strict(wire.bytes)
     if (reading.broke) throw new DisagreementError(bytes, 'node:http refuses what we sent')
@@ -104,11 +117,19 @@ async function compare(bytes: string, { tap, url, strict, others, late }: Checks
       }
     }
     await expectSameReading(wire.bytes, reading, others, bytes)
-    if (reading.unfinished) wire.cut()
+    if (wire.tunnel !== null) {
+      isOpened = true
+      const passed = wire.tunnel.toString('latin1')
+      if (![tunnel, ...late].some(one => one?.startsWith(passed))) {
+        throw new DisagreementError(bytes, `Nobody sent ${JSON.stringify(passed)} into a tunnel`)
+      }
+    }
+    if (reading.unfinished || wire.tunnel !== null) wire.cut()
   }
   // On a busy machine, a client gives up before its request has gone through.
-  if (!isOver) late.push(...left)
+  if (!isOver) late.push(...left, ...(tunnel === null ? [] : [tunnel]))
   late.splice(0, Math.max(0, late.length - LATE_MAX))
+  return isOpened
 }
 
 function takeOne(requests: string[], request: string): boolean {
@@ -148,10 +169,11 @@ function canonical(request: string): string {
 }
 
 /** Sends, and waits until everything is answered that will be: false where that took too long. */
-async function exchange(bytes: string, url: string, answersMax: number): Promise<boolean> {
+async function exchange(bytes: string, url: string, sent: Reading): Promise<boolean> {
   const client = await connectRaw(url)
   client.send(bytes)
-  let answers = 0
+  const answersMax = sent.requests.length + (sent.broke ? 1 : 0)
+  let received = ''
   const { socket } = client
   const isOver = await new Promise<boolean>(resolve => {
     const timer = setTimeout(resolve, 100, false)
@@ -160,8 +182,9 @@ async function exchange(bytes: string, url: string, answersMax: number): Promise
       resolve(true)
     }
     socket.on('data', chunk => {
-      answers += chunk.toString('latin1').match(/HTTP\/1\.1 [2-5]\d\d /g)?.length ?? 0
-      if (answers >= answersMax) done()
+      received += chunk.toString('latin1')
+      const answers = received.match(/HTTP\/1\.1 (?:101|[2-5]\d\d) /g)?.length ?? 0
+      if (answers >= answersMax && hasComeBack(received, sent)) done()
     })
     socket.once('close', done)
   })
@@ -170,8 +193,18 @@ async function exchange(bytes: string, url: string, answersMax: number): Promise
   return isOver
 }
 
+/** Whether a tunnel that was opened, if one was, has said back all that was sent into it. */
+function hasComeBack(received: string, { tunnel }: Reading): boolean {
+  const opened = received.indexOf('HTTP/1.1 101 ')
+  const start = received.indexOf('\r\n\r\n', opened) + 4
+  return opened === -1 || received.length - start >= (tunnel?.length ?? 0)
+}
+
 interface Wire {
+  /** Those that are HTTP. */
   readonly bytes: Buffer
+  /** What came when the upstream had agreed to change protocols; null: it has not. */
+  readonly tunnel: Buffer | null
   /** Ends the connection: nothing of it comes any more. */
   cut(): void
 }
@@ -183,18 +216,28 @@ interface Tap {
   close(): Promise<void>
 }
 
+interface Copy {
+  readonly chunks: Buffer[]
+  tunnel: Buffer[] | null
+}
+
 /** Stands in front of the recorder and keeps a copy of every byte. */
 async function startTap(url: string): Promise<Tap> {
   const { hostname, port } = new URL(url)
-  const wires = new Map<Socket, Buffer[]>()
+  const wires = new Map<Socket, Copy>()
   const server = createServer(socket => {
     const behind = connect({ host: hostname, port: Number(port) })
-    wires.set(socket, [])
+    const copy: Copy = { chunks: [], tunnel: null }
+    wires.set(socket, copy)
     socket.on('data', (chunk: Buffer) => {
-      wires.get(socket)?.push(chunk)
+      const kept = copy.tunnel ?? copy.chunks
+      kept.push(chunk)
       behind.write(chunk)
     })
-    behind.on('data', chunk => socket.write(chunk))
+    behind.on('data', (chunk: Buffer) => {
+      if (chunk.includes('HTTP/1.1 101 ')) copy.tunnel ??= []
+      socket.write(chunk)
+    })
     socket.on('error', () => {}).on('close', () => behind.destroy())
     behind.on('error', () => {}).on('close', () => socket.destroy())
   })
@@ -209,9 +252,10 @@ async function startTap(url: string): Promise<Tap> {
     url: `http://127.0.0.1:${own}`,
     take() {
       const taken: Wire[] = []
-      for (const [socket, chunks] of wires) {
+      for (const [socket, { chunks, tunnel }] of wires) {
         const bytes = Buffer.concat(chunks.splice(0))
-        if (bytes.length > 0) taken.push({ bytes, cut: () => cut(socket) })
+        const wire = { bytes, tunnel: tunnel && Buffer.concat(tunnel), cut: () => cut(socket) }
+        if (bytes.length > 0 || tunnel !== null) taken.push(wire)
         if (socket.destroyed) wires.delete(socket)
       }
       return taken

@@ -8,6 +8,7 @@ const PIECES = [
   ...['Content-Length: 3\r\n', 'Content-Length: 0\r\n', 'Transfer-Encoding: chunked\r\n'],
   ...['Transfer-Encoding: x\r\n', 'Transfer_Encoding: chunked\r\n', 'Content_Length: 9\r\n'],
   ...['Host: shop.test\r\n', 'Host: evil.test\r\n', 'Connection: close\r\n', 'Expect: x\r\n'],
+  ...['Upgrade: websocket\r\n', 'Upgrade: h2c\r\n', 'Connection: Upgrade\r\n', '/ws/open/b'],
   ...['Connection: Upgrade\r\nUpgrade: x\r\n', 'Connection: content-length\r\n', 'X-A: b\r\n'],
   ...['GET /free/b HTTP/1.1\r\nHost: shop.test\r\n\r\n', '%2e', '%2F', '\xe9', '\xff', '..', '//'],
 ]
@@ -15,7 +16,14 @@ const PIECES = [
 /** Requests of the corpus that are short enough to be changed in every place. */
 const bases = [...readCorpus().values()].flat().filter(({ repeat }) => repeat === undefined)
 const taken = bases.filter(({ seen }) => seen.length > 0)
-const base = fc.oneof(fc.constantFrom(...bases), fc.constantFrom(...taken)).map(bytesOf)
+const opened = taken.filter(({ tunnels }) => tunnels !== undefined)
+const base = fc
+  .oneof(
+    { weight: 2, arbitrary: fc.constantFrom(...bases) },
+    { weight: 2, arbitrary: fc.constantFrom(...taken) },
+    { weight: 1, arbitrary: fc.constantFrom(...opened) },
+  )
+  .map(bytesOf)
 
 interface Mutation {
   readonly kind: 'insert' | 'delete' | 'replace' | 'repeat'

@@ -10,6 +10,8 @@ export interface Reading {
   readonly broke: boolean
   /** The last request is not whole. */
   readonly unfinished: boolean
+  /** What stands behind the last request, which asks to change protocols; null: none does. */
+  readonly tunnel?: Buffer | null
 }
 
 export type Parser = (bytes: Buffer) => Promise<Reading>
@@ -22,11 +24,17 @@ export function describeRequest(method: string, target: string, body: string): s
 const describe = (method: string, target: string, body: Buffer): string =>
   describeRequest(method, target, body.toString('latin1'))
 
-/** node:http's own server, as it comes, or as lenient as it can be. */
-export function nodeParser(insecureHTTPParser: boolean): Parser {
+/**
+ * node:http's own server, as it comes, or as lenient as it can be.
+ *
+ * @param upgrades Whether it takes requests that ask to change protocols for what they are; else
+ *                 they are requests like any other.
+ */
+export function nodeParser(insecureHTTPParser: boolean, upgrades = false): Parser {
   return bytes =>
     new Promise(resolve => {
       const requests: string[] = []
+      let tunnel: Buffer | null = null
       let broke = false
       let unfinished = false
       const server = createServer({ insecureHTTPParser, requireHostHeader: false })
@@ -43,6 +51,12 @@ export function nodeParser(insecureHTTPParser: boolean): Parser {
       for (const event of ['request', 'checkContinue', 'checkExpectation']) {
         server.on(event, take)
       }
+      if (upgrades) {
+        server.on('upgrade', ({ method = '', url = '' }: IncomingMessage, _socket, rest) => {
+          requests.push(describe(method, url, Buffer.alloc(0)))
+          tunnel = rest
+        })
+      }
       // The connection stays: what was whole before the error is still to be read.
       server.on('clientError', (error: NodeJS.ErrnoException) => {
         if (error.code === 'HPE_INVALID_EOF_STATE') unfinished = true
@@ -57,7 +71,7 @@ export function nodeParser(insecureHTTPParser: boolean): Parser {
         wire.push(null)
         turns(3, () => {
           wire.destroy()
-          resolve({ requests, broke, unfinished })
+          resolve({ requests, broke, unfinished, tunnel })
         })
       })
     })
