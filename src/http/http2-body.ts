@@ -23,14 +23,11 @@ export class Http2Body extends Readable {
     // While a payment is verified nobody reads and nobody listens, and an error that nobody hears
     // would end the process. Whoever reads next finds it in `errored`.
     this.on('error', () => {})
+    // Both come unasked where nothing is left to be read, and may have come before anybody listened.
+    if (stream.readableEnded) this.#end()
+    else if (stream.destroyed) this.#breakOff()
     stream.on('data', this.#take)
-    stream.once('end', () => {
-      if (stream.aborted || stream.rstCode !== 0) this.#breakOff()
-      else {
-        this.#isWhole = true
-        this.push(null)
-      }
-    })
+    stream.once('end', this.#end)
     stream.once('aborted', this.#breakOff)
     stream.once('close', this.#breakOff)
     stream.pause()
@@ -40,6 +37,15 @@ export class Http2Body extends Readable {
     this.#bytesLeft -= chunk.length
     if (this.#bytesLeft < 0) this.destroy(new RequestBodyTooLargeError(this.#bytesMax))
     else if (!this.push(chunk)) this.#stream.pause()
+  }
+
+  readonly #end = (): void => {
+    const { aborted, rstCode } = this.#stream
+    if (aborted || rstCode !== 0) this.#breakOff()
+    else {
+      this.#isWhole = true
+      this.push(null)
+    }
   }
 
   readonly #breakOff = (): void => {

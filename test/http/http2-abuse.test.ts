@@ -212,6 +212,36 @@ describe('a body', () => {
     }
   })
 
+  test.each([
+    ['of nothing that has come', [frame(FRAME.data, END_STREAM, 1, Buffer.alloc(0))], 'read ""'],
+    [
+      'that was taken back',
+      [
+        frame(FRAME.data, 0, 1, Buffer.from('part')),
+        frame(FRAME.rstStream, 0, 1, error(NGHTTP2_CANCEL)),
+      ],
+      'broken',
+    ],
+  ])('%s before anybody wants it has an end all the same', async (_, frames, found) => {
+    const later = Promise.withResolvers<void>()
+    const bodies: string[] = []
+    const { raw } = await open(async exchange => {
+      if (exchange.method === 'GET') later.resolve()
+      else {
+        await later.promise
+        await exchange.readBody(100).then(
+          body => bodies.push(`read "${body.kind === 'whole' ? body.bytes : ''}"`),
+          () => bodies.push('broken'),
+        )
+      }
+      return textReply('ok')
+    })
+    raw.ask(1, POST, END_HEADERS)
+    raw.send(...frames)
+    raw.ask(3)
+    await expect.poll(() => bodies).toEqual([found])
+  })
+
   test('over the limit is refused, with or without a length', async () => {
     const { server } = await open(readAll, { limits: { bodyBytes: 1_000 } })
     const session = await connectHttp2(server.url, { ca: authority.cert })
