@@ -127,10 +127,12 @@ export class KeptBody implements ReplyStream {
 
 /** A body that was kept, on its way to a client. */
 export class StoredBody implements ReplyStream {
+  readonly isEmpty: boolean
   readonly #body: Buffer
   readonly #trailers: readonly string[]
 
   constructor(body: Uint8Array, trailers: readonly string[]) {
+    this.isEmpty = body.length === 0 && trailers.length === 0
     this.#body = Buffer.from(body.buffer, body.byteOffset, body.byteLength)
     this.#trailers = trailers
   }

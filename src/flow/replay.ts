@@ -40,7 +40,8 @@ export async function keepForReplay(
       .keepResponse(id, response, until)
       .catch((error: unknown) => house.reportError(error, visit))
   }
-  if (exchange.method === 'HEAD' || length === 0 || status === 204 || status === 304) {
+  const isBodiless = exchange.method === 'HEAD' || status === 204 || status === 304
+  if (isBodiless || length === 0 || body.isEmpty === true) {
     await keep(Buffer.alloc(0), [])
     return null
   }

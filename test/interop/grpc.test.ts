@@ -1,5 +1,7 @@
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
+import { createServer, type Http2Server, type ServerHttp2Stream } from 'node:http2'
+import type { AddressInfo } from 'node:net'
 import {
   type ChannelCredentials,
   Client,
@@ -41,6 +43,7 @@ const SERVICE = {
 let world: World
 let authority: CertificateAuthority
 let server: Server
+let brief: Http2Server
 let gateway: TestGateway
 let client: Client
 
@@ -58,10 +61,13 @@ server: {listen: "127.0.0.1:0", tls: {cert: tls.crt, key: tls.key}}
 payTo: "${seller.address}"
 accepts: [base-sepolia]
 facilitators: ["${world.facilitator.url}"]
-upstreams: {weather: {url: "http://127.0.0.1:${port}", http2: true}}
+upstreams:
+  weather: {url: "http://127.0.0.1:${port}", http2: true}
+  brief: {url: "${await startBrief()}", http2: true}
 routes:
-  POST /weather.Weather/Paid: $0.001
-  POST /weather.Weather/*: free
+  POST /weather.Weather/Paid: {price: $0.001, upstream: weather}
+  POST /weather.Weather/Kept: {price: $0.001, upstream: brief, replay: {}}
+  POST /weather.Weather/*: {price: free, upstream: weather}
 `
   gateway = await startTestGateway(yaml, {
     async prepare(folder) {
@@ -81,6 +87,7 @@ afterAll(async () => {
   client?.close()
   await gateway?.close()
   server?.forceShutdown()
+  brief?.close()
   await world?.close()
 })
 
@@ -124,6 +131,17 @@ function startServer(): Server {
     },
   })
   return made
+}
+
+/** A server whose every answer is "Trailers-Only". */
+async function startBrief(): Promise<string> {
+  brief = createServer()
+  brief.on('stream', (stream: ServerHttp2Stream) =>
+    stream.respond({ ':status': 200, 'grpc-status': '0' }, { endStream: true }),
+  )
+  brief.listen(0, '127.0.0.1')
+  await once(brief, 'listening')
+  return `http://127.0.0.1:${(brief.address() as AddressInfo).port}`
 }
 
 function unary(name: 'Now' | 'Paid', request: string, metadata = new Metadata()): Promise<string> {
@@ -189,16 +207,23 @@ describe('gRPC through the gateway', () => {
 })
 
 describe('a priced gRPC call', () => {
-  const payment = async (): Promise<Metadata> => {
+  const request = (path: string) => ({
+    ...{ ':method': 'POST', ':path': path, ':authority': 'localhost' },
+  })
+
+  const signed = async (path: string): Promise<string> => {
     const session = await connectHttp2(gateway.url, { ca: authority.cert })
-    const unpaid = { ':method': 'POST', ':path': SERVICE.Paid.path, ':authority': 'localhost' }
-    const { status: code, headers, body } = await ask(session, unpaid, '')
+    const { status: code, headers, body } = await ask(session, request(path), '')
     expect(code).toBe(402)
     session.destroy()
     const required = { 'payment-required': String(headers['payment-required']) }
     const challenge = readChallenge(new Response(body, { status: 402, headers: required }))
+    return signChallenge(world.chain, challenge)
+  }
+
+  const payment = async (): Promise<Metadata> => {
     const metadata = new Metadata()
-    metadata.set('payment-signature', await signChallenge(world.chain, challenge))
+    metadata.set('payment-signature', await signed(SERVICE.Paid.path))
     return metadata
   }
 
@@ -218,5 +243,17 @@ describe('a priced gRPC call', () => {
       code: status.NOT_FOUND,
     })
     expect(await world.earned()).toBe(0n)
+  })
+
+  test('whose answer ends with its head keeps that end, also when it is given again', async () => {
+    const path = '/weather.Weather/Kept'
+    const paid = { ...request(path), 'payment-signature': await signed(path) }
+    const session = await connectHttp2(gateway.url, { ca: authority.cert })
+    const whole = { status: 200, body: '', endsWithHead: true, trailers: null }
+    const first = await ask(session, paid, '')
+    expect(first).toMatchObject({ ...whole, headers: { 'grpc-status': '0' } })
+    const again = await ask(session, paid, '')
+    expect(again).toMatchObject({ ...whole, headers: { 'farebox-replayed': 'true' } })
+    session.destroy()
   })
 })
