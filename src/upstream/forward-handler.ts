@@ -3,7 +3,7 @@ import { type Dispatcher, errors } from 'undici'
 import { RequestBodyTooLargeError } from '../errors.ts'
 import { faultOf } from './check-target.ts'
 import type { HeaderRules } from './headers.ts'
-import { Http2Controller } from './http2-request.ts'
+import { Http2Controller, NotProcessedError } from './http2-request.ts'
 import { PausedBody } from './paused-body.ts'
 import type { Target } from './target.ts'
 import type { TargetSet } from './target-set.ts'
@@ -114,14 +114,18 @@ export class ForwardHandler implements Dispatcher.DispatchHandler {
     this.#forwarding.resolve(outcome)
   }
 
-  /** Only what can be shown not to have reached anybody is sent again. */
+  /** Only what can be shown not to have been acted upon by anybody is sent again. */
   #sendElsewhere(failed: Target, error: Error): boolean {
+    const wasRefused = error instanceof NotProcessedError
     const wasSent = this.#controller !== null || !failed.connections.isConnectFailure(error)
-    if (wasSent || this.gaveUp || wasTouched(this.#forwarding.request.body)) return false
+    if ((wasSent && !wasRefused) || this.gaveUp) return false
+    if (wasTouched(this.#forwarding.request.body)) return false
     this.#tried ??= []
     this.#tried.push(failed)
     const next = this.#forwarding.targets.pick(this.#tried)
     if (next === null) return false
+    if (wasRefused) this.#blame(failed, error.code)
+    this.#controller = null
     this.sendTo(next)
     return true
   }

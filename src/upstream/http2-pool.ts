@@ -1,6 +1,6 @@
 import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2'
 import type { buildConnector, Dispatcher } from 'undici'
-import { exchangeHttp2 } from './http2-request.ts'
+import { exchangeHttp2, heedGoaway } from './http2-request.ts'
 
 /** What a request needs of the connections to a target; undici's Pool is one. */
 export interface Requests {
@@ -64,7 +64,12 @@ export class Http2Pool implements Requests {
       })
     }
     const closing = [...this.#sessions.keys()].map(
-      session => new Promise<void>(resolve => session.close(resolve)),
+      session =>
+        new Promise<void>(resolve => {
+          // Not as its callback, of which nothing is heard where a GOAWAY has been before us.
+          session.once('close', resolve)
+          session.close()
+        }),
     )
     await Promise.all(closing)
   }
@@ -127,6 +132,7 @@ export class Http2Pool implements Requests {
 
   #keep(session: ClientHttp2Session): void {
     session.on('error', () => {})
+    heedGoaway(session)
     session.setTimeout(IDLE_MS_MAX, () => {
       if (this.#sessions.get(session) === 0) session.close()
     })

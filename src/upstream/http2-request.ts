@@ -51,6 +51,25 @@ export class Http2Controller implements Dispatcher.DispatchController {
   }
 }
 
+/** The server has not processed the request (RFC 9113 section 8.7): nothing came of it. */
+export class NotProcessedError extends Error {
+  readonly code = 'REFUSED_STREAM'
+}
+
+/** The last stream that a server may have acted upon, of those whose connection it is ending. */
+const lastStreams = new WeakMap<ClientHttp2Session, number>()
+
+/** Remembers what a GOAWAY says. Call once for each connection. */
+export function heedGoaway(session: ClientHttp2Session): void {
+  session.on('goaway', (_code, lastStream) => void lastStreams.set(session, lastStream))
+}
+
+function wasProcessed(session: ClientHttp2Session, { id, rstCode }: ClientHttp2Stream): boolean {
+  if (rstCode === constants.NGHTTP2_REFUSED_STREAM) return false
+  const last = lastStreams.get(session)
+  return last === undefined || id === undefined || id <= last
+}
+
 interface Asked {
   readonly options: Dispatcher.DispatchOptions
   readonly handler: Dispatcher.DispatchHandler
@@ -76,15 +95,16 @@ export function exchangeHttp2(
   const head = toFields(options, origin)
   const stream = session.request(head, { endStream: body === null, signal: reset.signal })
   controller.stream = stream
+  let hasHead = false
   let isOver = false
   const fail = (error: Error): void => {
     if (isOver) return
     isOver = true
     reset.abort()
-    handler.onResponseError?.(controller, error)
+    const wasRefused = !hasHead && !wasProcessed(session, stream)
+    handler.onResponseError?.(controller, wasRefused ? new NotProcessedError() : error)
   }
   controller.onAbort = fail
-  let hasHead = false
   stream.on('response', (...[headers, flags, raw]: HeadEvent) => {
     hasHead = true
     const status = headers[':status'] ?? 0

@@ -77,8 +77,9 @@ export interface Upstream {
   /** Whether it would take a request now. Asks nobody. */
   condition(): UpstreamCondition
   /**
-   * Sends the request once; nothing that was sent is ever repeated. While no connection comes to
-   * be, it goes from one target to the next. Resolves when the head has arrived; the body waits,
+   * Sends the request once; nothing that a target may have acted upon is ever repeated. While no
+   * connection comes to be, or a target over HTTP/2 says that it has not processed the request, it
+   * goes from one target to the next. Resolves when the head has arrived; the body waits,
    * paused, until it is asked for.
    *
    * @param signalAbort Called with a function that aborts the request while it runs.
