@@ -23,7 +23,7 @@ export class Http2Body extends Readable {
     // While a payment is verified nobody reads and nobody listens, and an error that nobody hears
     // would end the process. Whoever reads next finds it in `errored`.
     this.on('error', () => {})
-    // Both come unasked where nothing is left to be read, and may have come before anybody listened.
+    // Both come unasked where nothing is left to read, and may have come before anybody listened.
     if (stream.readableEnded) this.#end()
     else if (stream.destroyed) this.#breakOff()
     stream.on('data', this.#take)
