@@ -1,3 +1,4 @@
+import { type Dispatcher, request } from 'undici'
 import type { UpstreamConfig } from '../config/gateway-config.ts'
 import type { HealthCheckConfig, UpstreamTarget } from '../config/upstream-config.ts'
 import { openPool, type TargetPool } from './open-pool.ts'
@@ -42,13 +43,16 @@ function askForHealth(
   { path, timeoutMs }: HealthCheckConfig,
   config: UpstreamConfig,
 ): TargetCheck {
-  const { pool } = openPool(target, { ...config, maxConnections: 1 }, () => {})
-  const headers = { 'user-agent': 'farebox', ...config.headers }
+  const { requests, close } = openPool(target, { ...config, maxConnections: 1 }, () => {})
+  const headers = Object.entries({ 'user-agent': 'farebox', ...config.headers }).flat()
+  const dispatcher = requests as Dispatcher // nothing of it is called but `dispatch`
+  const closing = new AbortController()
   return {
     async run() {
-      const signal = AbortSignal.timeout(timeoutMs)
+      const signal = AbortSignal.any([closing.signal, AbortSignal.timeout(timeoutMs)])
       try {
-        const { statusCode, body } = await pool.request({ method: 'GET', path, headers, signal })
+        const options = { method: 'GET', headers, body: null, signal, dispatcher }
+        const { statusCode, body } = await request(target.origin + path, options)
         // Beyond this it is given up, with its connection: it has said enough.
         await body.dump({ limit: HEALTH_BODY_BYTES_MAX, signal })
         return statusCode < 400 ? null : `STATUS_${statusCode}`
@@ -56,7 +60,10 @@ function askForHealth(
         return signal.aborted ? 'TIMEOUT' : faultOf(error)
       }
     },
-    close: () => pool.destroy(),
+    async close() {
+      closing.abort()
+      await close()
+    },
   }
 }
 

@@ -5,8 +5,6 @@ import { Http2Pool, type Requests } from './http2-pool.ts'
 
 /** The connections to one target. */
 export interface TargetPool {
-  readonly pool: Pool
-  /** Where requests go: the pool, or connections over HTTP/2. */
   readonly requests: Requests
   /** Connects as a request would. Whoever calls it owns the socket. */
   readonly connect: buildConnector.connector
@@ -19,7 +17,7 @@ export interface TargetPool {
 }
 
 /**
- * Connections over HTTP/1.1 that are kept alive.
+ * Connections that are kept alive, over HTTP/1.1 or, where the configuration says so, HTTP/2.
  *
  * @param onConnectFailure Told of each connection that could not be made, the handshake of TLS
  *                         included, before the request that wanted it is.
@@ -38,23 +36,18 @@ export function openPool(
     }),
   )
   const watch = watchConnections(onConnectFailure)
-  const pool = new Pool(target.origin, {
-    connections: config.maxConnections,
-    pipelining: 1,
-    connect: watch.around(connect),
-    allowH2: config.http2,
-    ...(config.http2 ? { h2Options: { useH2c: target.origin.startsWith('http:') } } : {}),
-  })
   const requests = config.http2
     ? new Http2Pool(target.origin, watch.around(connect), {
         connectionsMax: config.maxConnections,
         greetingMsMax: config.connectTimeoutMs,
       })
-    : pool
-  const close = async (): Promise<void> => {
-    await Promise.all([...new Set([pool, requests])].map(one => one.close()))
-  }
-  return { pool, requests, connect, close, ...watch }
+    : new Pool(target.origin, {
+        connections: config.maxConnections,
+        pipelining: 1,
+        connect: watch.around(connect),
+        allowH2: false,
+      })
+  return { requests, connect, close: () => requests.close(), ...watch }
 }
 
 function tlsOptions(tls: UpstreamConfig['tls']) {

@@ -9,11 +9,20 @@ import { type AddressInfo, createServer as createNetServer, type Socket } from '
 import { Readable } from 'node:stream'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { Delivery } from '../../src/flow/exchange.ts'
+import { createTargetCheck } from '../../src/upstream/check-target.ts'
+import { openPool } from '../../src/upstream/open-pool.ts'
 import type { UpstreamOutcome } from '../../src/upstream/upstream.ts'
 import { createAuthority } from '../support/certificates.ts'
 import { ACK, FRAME, frame, RawHttp2 } from '../support/http2-client.ts'
 import { RawClient } from '../support/raw-client.ts'
-import { requestTo, send as sendTo, upstreamAt, upstreamOver } from './harness.ts'
+import {
+  configOf,
+  requestTo,
+  send as sendTo,
+  targetAt,
+  upstreamAt,
+  upstreamOver,
+} from './harness.ts'
 
 const closings: (() => unknown)[] = []
 afterEach(async () => {
@@ -390,4 +399,39 @@ test('a response that was refused after its head is a broken one, and no other i
   const { upstream, bodies } = await openBeside(connection => connection.send(head, reset(REFUSED)))
   expect((await take(await sendTo(upstream, requestTo('/')))).delivery).toBe('aborted')
   expect(bodies).toEqual([])
+})
+
+test('a health check is asked and read as requests are, on a connection of its own', async () => {
+  const seen: (string | undefined)[] = []
+  let connections = 0
+  const server = createServer()
+  server.on('session', () => connections++)
+  server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
+    seen.push(headers[':path'], headers['x-key']?.toString())
+    stream.on('error', () => undefined)
+    if (headers[':path'] !== '/well') return stream.close(8)
+    stream.respond({ ':status': 200 })
+    stream.end('ok')
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  closings.push(() => server.close())
+  const checkOf = (path: string) => {
+    const health = { path, intervalMs: 1_000, timeoutMs: 1_000 }
+    const config = configOf(url, { http2: true, health, headers: { 'x-key': 'k' } })
+    const check = createTargetCheck(
+      targetAt(url),
+      config,
+      openPool(targetAt(url), config, () => {}),
+    )
+    closings.push(() => check.close())
+    return check
+  }
+  const check = checkOf('/well')
+  expect(await check.run()).toBe(null)
+  expect(await check.run()).toBe(null)
+  expect(connections).toBe(1)
+  expect(await checkOf('/ill').run()).not.toBe(null)
+  expect(seen).toEqual(['/well', 'k', '/well', 'k', '/ill', 'k'])
 })

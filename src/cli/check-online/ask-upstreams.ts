@@ -24,7 +24,7 @@ async function askTarget(target: UpstreamTarget, config: UpstreamConfig): Promis
   const connections = openPool(target, config, () => {})
   const check = createTargetCheck(target, config, connections)
   const fault = await check.run()
-  await Promise.all([check.close(), connections.pool.destroy()])
+  await Promise.all([check.close(), connections.close()])
   const at = findingsAt('upstreams', ['upstreams', config.name, 'url'])
   if (fault === null) return at.ok(`${target.name} ${config.health ? 'is well' : 'can be reached'}`)
   const cure = 'Start it, correct the file, or ask from where the gateway will run.'
