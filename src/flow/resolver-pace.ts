@@ -1,4 +1,5 @@
 import type { ClaimId, UnresolvedClaim } from '../ledger/ledger.ts'
+import { AgingMap } from './aging-map.ts'
 
 /** When one open claim is tried again: often at first, ever more seldom later. */
 export interface Pace {
@@ -16,8 +17,11 @@ export interface Paces {
   forget(id: ClaimId): void
 }
 
-/** Claims remembered at most; the oldest are forgotten first, and begin anew. */
-const REMEMBERED_MAX = 10_000
+/**
+ * Of the claims taken last, so many are remembered for certain, and twice as many at most. Those
+ * that were not taken for longest are forgotten, and begin anew.
+ */
+const REMEMBERED_MIN = 10_000
 
 const LOOK_MS_MIN = 250
 const LOOK_MS_MAX = 3_600_000
@@ -32,18 +36,15 @@ const REPEAT_MS_MAX = 300_000
 
 /** @param random Between 0 and 1, so that gateways do not repeat in step. */
 export function createPaces(random: () => number): Paces {
-  const paces = new Map<ClaimId, Pace>()
+  const paces = new AgingMap<Pace, ClaimId>()
   return {
     of(claim, now) {
-      const known = paces.get(claim.id)
-      if (known !== undefined) return known
-      const [oldest] = paces.size >= REMEMBERED_MAX ? paces.keys() : []
-      if (oldest !== undefined) paces.delete(oldest)
-      const pace = createPace(claim, now, random)
+      const pace = paces.get(claim.id) ?? createPace(claim, now, random)
       paces.set(claim.id, pace)
+      if (paces.youngSize >= REMEMBERED_MIN) paces.age()
       return pace
     },
-    forget: id => void paces.delete(id),
+    forget: id => paces.delete(id),
   }
 }
 
