@@ -27,6 +27,7 @@ export function checkServer(settings: Settings, context: CheckContext): ServerCo
       headerBytes: limits.headerBytes,
       bodyBytes: limits.bodyBytes,
       requestTimeoutMs: limits.requestTimeout,
+      replyBytesPerSecondMin: limits.minReplyRate,
       connections: limits.connections,
     },
     drainTimeoutMs: drainTimeout,

@@ -68,6 +68,8 @@ export interface ServerLimits {
   readonly bodyBytes: number
   /** From the first byte of a request to its last. */
   readonly requestTimeoutMs: number
+  /** What a caller takes of a reply at least, on average, while it is waited for; 0: any pace. */
+  readonly replyBytesPerSecondMin?: number
   /** Of callers at once, in each process; left out: as many as the system allows. */
   readonly connections?: number
 }

@@ -24,6 +24,13 @@ const limits = z.strictObject({
   requestTimeout: duration().prefault('60s').meta({
     description: 'How long a caller may take to send a request.',
   }),
+  minReplyRate: size({ min: 0, max: KIB ** 2 })
+    .prefault('240B')
+    .meta({
+      description:
+        'What a caller takes of a reply in a second at least, on average, while it is what the ' +
+        'reply waits for; 0B: any pace.',
+    }),
   connections: wholeNumber({ min: 1, max: 1_000_000 }).prefault('10000').meta({
     description: 'Connections of callers at once, for each worker; more are closed at once.',
   }),

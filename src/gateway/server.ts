@@ -29,5 +29,7 @@ function toSettings(config: GatewayConfig): ExchangeSettings & { readonly config
   const { publicUrl, hosts, trustedProxies, limits } = config.server
   const clientAddress = createClientAddressReader(trustedProxies)
   const allowsHost = createHostList(hosts)
-  return { config, publicUrl, bodyBytesMax: limits.bodyBytes, allowsHost, clientAddress }
+  const { bodyBytes: bodyBytesMax, replyBytesPerSecondMin } = limits
+  const said = { publicUrl, bodyBytesMax, replyBytesPerSecondMin }
+  return { config, ...said, allowsHost, clientAddress }
 }

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
 import type { Delivery, Exchange, Reply } from '../flow/exchange.ts'
 import { certificateNames } from './certificate-names.ts'
+import { ClientPace } from './client-pace.ts'
 import { readHead } from './framing.ts'
 import { type ExchangeSettings, HeardRequest } from './heard-request.ts'
 import { ResponseSink, replyHeaders } from './reply.ts'
@@ -122,14 +123,26 @@ export class NodeExchange extends HeardRequest implements Exchange {
     }
     if (Buffer.isBuffer(body)) {
       // What is shorter is the system's to hold, whether or not its client reads.
-      if (body.length > READ_AWAY_BYTES_MAX) response.setTimeout(this.#arrival.stallMsMax)
+      const pace = body.length > READ_AWAY_BYTES_MAX ? this.#holdToPace() : null
       response.end(body)
+      pace?.waitFor(body.length)
       return
     }
-    response.setTimeout(this.#arrival.stallMsMax)
-    const sink = new ResponseSink(response, this.#socket)
+    const sink = new ResponseSink(response, this.#socket, this.#holdToPace())
     void body.pipeTo(sink)
     sink.sendHead()
+  }
+
+  /** Gives the client up once it stands still, or takes too little. */
+  #holdToPace(): ClientPace | null {
+    const response = this.#response
+    const { stallMsMax, settings } = this.#arrival
+    response.setTimeout(stallMsMax)
+    const { replyBytesPerSecondMin: rate = 0 } = settings
+    if (rate === 0) return null
+    const pace = new ClientPace(rate, stallMsMax, () => this.#socket.resetAndDestroy())
+    response.once('close', () => pace.stop())
+    return pace
   }
 
   /** What is left of a request would be taken for the next one. */

@@ -9,6 +9,8 @@ import { readBounded } from './request-body.ts'
 export interface ExchangeSettings {
   readonly publicUrl: string | null
   readonly bodyBytesMax: number
+  /** What a client takes of a reply at least, on average, while it is waited for; 0: any pace. */
+  readonly replyBytesPerSecondMin?: number | undefined
   /** Whether a request for this authority is meant for us. */
   readonly allowsHost: (host: string) => boolean
   readonly clientAddress: ClientAddressReader

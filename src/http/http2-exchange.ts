@@ -5,6 +5,7 @@ import { ClientGoneError } from '../errors.ts'
 import { problemReply } from '../flow/answers.ts'
 import type { Delivery, Exchange, Reply } from '../flow/exchange.ts'
 import { certificateNames } from './certificate-names.ts'
+import { ClientPace } from './client-pace.ts'
 import { type ExchangeSettings, HeardRequest } from './heard-request.ts'
 import { Http2Body } from './http2-body.ts'
 import { readHttp2Head } from './http2-head.ts'
@@ -108,17 +109,29 @@ export class Http2Exchange extends HeardRequest implements Exchange {
       this.#giveUp()
       return
     }
-    stream.setTimeout(this.#arrival.stallMsMax, () => this.#giveUp())
     const finish = (): void => this.#finish()
     const giveUp = (): void => this.#giveUp()
+    const pace = this.#holdToPace(giveUp)
     // A reset overtakes a head that is not yet out, and node tells of one only while it has to wait
     // for the rest of the request.
     if (frames === 'body' || (frames === 'head' && !this.#isHeard)) stream.once('finish', finish)
     else if (frames === 'head') finish()
     if (Buffer.isBuffer(body)) {
       if (frames !== 'head') stream.end(body)
+      pace?.waitFor(body.length)
     } else if (frames === 'head') void body.pipeTo(NOWHERE)
-    else void body.pipeTo(new Http2Sink(stream, finish, giveUp))
+    else void body.pipeTo(new Http2Sink(stream, pace, { onTrailers: finish, giveUp }))
+  }
+
+  /** Gives the client up once it stands still, or takes too little. */
+  #holdToPace(giveUp: () => void): ClientPace | null {
+    const { stallMsMax, settings } = this.#arrival
+    this.#stream.setTimeout(stallMsMax, giveUp)
+    const { replyBytesPerSecondMin: rate = 0 } = settings
+    if (rate === 0) return null
+    const pace = new ClientPace(rate, stallMsMax, giveUp)
+    this.#stream.once('close', () => pace.stop())
+    return pace
   }
 
   /** Whether the whole request has been read. */

@@ -1,5 +1,6 @@
 import type { OutgoingHttpHeaders, ServerHttp2Stream } from 'node:http2'
 import type { Reply, ReplySink } from '../flow/exchange.ts'
+import type { ClientPace } from './client-pace.ts'
 import { lawfulTrailers } from './reply.ts'
 
 /** They say something about an HTTP/1.1 connection; HTTP/2 has none of them (RFC 9113, 8.2.2). */
@@ -38,6 +39,7 @@ export function http2Head({ status, headers, body }: Reply): OutgoingHttpHeaders
 /** Where a streamed body goes. */
 export class Http2Sink implements ReplySink {
   readonly #stream: ServerHttp2Stream
+  readonly #pace: ClientPace | null
   readonly #giveUp: () => void
   #trailers: readonly string[] = []
 
@@ -45,8 +47,13 @@ export class Http2Sink implements ReplySink {
    * @param onTrailers Called once trailers, if any, are on their way: then the reply is whole.
    * @param giveUp     Ends the stream, so that the client cannot take what it has for the whole.
    */
-  constructor(stream: ServerHttp2Stream, onTrailers: () => void, giveUp: () => void) {
+  constructor(
+    stream: ServerHttp2Stream,
+    pace: ClientPace | null,
+    { onTrailers, giveUp }: { readonly onTrailers: () => void; readonly giveUp: () => void },
+  ) {
     this.#stream = stream
+    this.#pace = pace
     this.#giveUp = giveUp
     stream.once('wantTrailers', () => {
       if (this.#sendTrailers()) setImmediate(onTrailers)
@@ -58,11 +65,16 @@ export class Http2Sink implements ReplySink {
   }
 
   drained(callback: () => void): void {
-    this.#stream.once('drain', callback)
+    this.#pace?.waitFor(this.#stream.writableLength)
+    this.#stream.once('drain', () => {
+      this.#pace?.goOn()
+      callback()
+    })
   }
 
   end(trailers: readonly string[]): void {
     this.#trailers = trailers
+    if (this.#stream.writableNeedDrain) this.#pace?.waitFor(this.#stream.writableLength)
     this.#stream.end()
   }
 

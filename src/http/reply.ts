@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Reply, ReplySink } from '../flow/exchange.ts'
+import type { ClientPace } from './client-pace.ts'
 
 /**
  * A reply's headers as node:http can write them, names and values in turn. Node frames the body:
@@ -40,11 +41,13 @@ function isNamed(name: string, lower: string): boolean {
 export class ResponseSink implements ReplySink {
   readonly #response: ServerResponse
   readonly #socket: Socket
+  readonly #pace: ClientPace | null
   #hasBegun = false
 
-  constructor(response: ServerResponse, socket: Socket) {
+  constructor(response: ServerResponse, socket: Socket, pace: ClientPace | null) {
     this.#response = response
     this.#socket = socket
+    this.#pace = pace
   }
 
   write(chunk: Buffer): boolean {
@@ -53,12 +56,18 @@ export class ResponseSink implements ReplySink {
   }
 
   drained(callback: () => void): void {
-    this.#response.once('drain', callback)
+    this.#pace?.waitFor(this.#response.writableLength)
+    this.#response.once('drain', () => {
+      this.#pace?.goOn()
+      callback()
+    })
   }
 
   end(trailers: readonly string[]): void {
     this.#hasBegun = true
     if (trailers.length > 0) this.#response.addTrailers(lawfulTrailers(trailers))
+    // What is less is the system's to hold.
+    if (this.#response.writableNeedDrain) this.#pace?.waitFor(this.#response.writableLength)
     this.#response.end()
   }
 

@@ -20,7 +20,12 @@ describe('defaults', () => {
         publicUrl: null,
         hosts: null,
         trustedProxies: [],
-        limits: { headerBytes: 16_384, bodyBytes: 10_485_760, requestTimeoutMs: 60_000 },
+        limits: {
+          headerBytes: 16_384,
+          bodyBytes: 10_485_760,
+          requestTimeoutMs: 60_000,
+          replyBytesPerSecondMin: 240,
+        },
         drainTimeoutMs: 30_000,
       },
       admin: { host: '127.0.0.1', port: 9402 },

@@ -61,6 +61,7 @@ export async function serve(answer: Answer, settings: ServerSettings = {}): Prom
     settings: () => ({
       publicUrl,
       bodyBytesMax: limits.bodyBytes,
+      replyBytesPerSecondMin: settings.limits?.replyBytesPerSecondMin,
       allowsHost: createHostList(settings.hosts ?? null),
       clientAddress,
     }),

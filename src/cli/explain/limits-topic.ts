@@ -7,7 +7,8 @@ export const limitsTopic: Topic = {
   title: 'LIMITS',
   lines(subject) {
     const { config, upstream } = subject
-    const { headerBytes, bodyBytes, requestTimeoutMs } = config.server.limits
+    const { headerBytes, bodyBytes, requestTimeoutMs, replyBytesPerSecondMin } =
+      config.server.limits
     const server = (label: string, key: string, value: string): Line => {
       return { label, value, at: [['server', 'limits', key]] }
     }
@@ -31,6 +32,7 @@ export const limitsTopic: Topic = {
       server('headers up to', 'headerBytes', formatSize(headerBytes)),
       server('body up to', 'bodyBytes', formatSize(bodyBytes)),
       server('arrives within', 'requestTimeout', formatDuration(requestTimeoutMs)),
+      server('read at least at', 'minReplyRate', paceText(replyBytesPerSecondMin)),
       ...ofUpstream,
       ...rateLines(subject),
     ]
@@ -54,6 +56,10 @@ function rateLines(subject: Subject): Line[] {
   }
   const isAsked = route.price.kind === 'paid' && route.mode === 'enforce'
   return [...(rates.length === 0 ? [none] : rates), ...(isAsked ? [unpaidLine] : [])]
+}
+
+function paceText(bytesPerSecond = 0): string {
+  return bytesPerSecond === 0 ? 'any pace' : `${formatSize(bytesPerSecond)} a second`
 }
 
 function rateText({ requests, perMs }: RateConfig): string {
