@@ -16,10 +16,10 @@ const EXPLAINED = {
   route: new Set(
     (
       'price upstream accepts settle billable timeout cors rewrite headers respond redirect mode ' +
-      'replay paymentIdentifier allow deny freeQuota rateLimit'
+      'replay paymentIdentifier allow deny freeQuota rateLimit websocket'
     ).split(' '),
   ),
-  upstream: new Set('url headers host connectTimeout maxConnections'.split(' ')),
+  upstream: new Set('url headers host connectTimeout maxConnections health tls'.split(' ')),
 }
 
 /**
