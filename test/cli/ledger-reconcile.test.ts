@@ -388,20 +388,6 @@ describe('networks that cannot be asked', () => {
     expect(shown.stdout).toContain('networks.base-sepolia.rpc')
   })
 
-  test('on Solana nothing is compared, and no node is asked for', async () => {
-    const id = 'solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1'
-    await fixture.configure('networks: {solana-devnet: {rpc: ["http://127.0.0.1:9"]}}')
-    await addRow('settled', transferOf(), { network: id })
-    const found = await reconcile('--from-block', '1')
-    expect(found).toMatchObject({ code: 2, summary: { rows: 1, compared: 0, differences: 0 } })
-    expect(found.lines).toMatchObject([
-      { notCompared: { networkName: 'solana-devnet', reason: 'not_evm', rows: 1 } },
-    ])
-    const words = ['ledger', 'reconcile', '-c', fixture.configFile]
-    const shown = await runCli(words, {}, { terminal: true })
-    expect(shown.stdout).toContain('solana-devnet: 1 row not compared: only EVM networks')
-  })
-
   test.each<[string, Parameters<typeof startRpcProxy>[1]]>([
     ['does not answer', () => ({ kind: 'reset' })],
     ['serves another chain', ({ method }) => answerWith(method === 'eth_chainId', '0x1')],

@@ -8,7 +8,7 @@ import {
 } from '../../networks/chain-reader.ts'
 import type { EvmAudit } from '../../networks/evm-audit.ts'
 import { type FoundLog, transactionHash } from '../../networks/evm-wire.ts'
-import { isOffChain, judgePaid, signedTransfer } from './judge-row.ts'
+import { isOffChain, judgePaid, movesWhatWasPaid, signedTransfer } from './judge-row.ts'
 import { rowById } from './rows.ts'
 
 /** How one row differs from the chain, each with what it means. docs/ledger.md has more. */
@@ -55,7 +55,8 @@ export type Compared =
 /** How one network is read. */
 export interface NetworkReaders {
   readonly reader: ChainReader
-  readonly audit: EvmAudit
+  /** Of logs, which only EVM networks have. */
+  readonly audit: EvmAudit | null
 }
 
 export interface CompareParts {
@@ -91,7 +92,7 @@ async function compareOnce(row: LedgerRow, parts: CompareParts): Promise<Compare
   if (row.state === 'forwarded') return { kind: 'left-out' }
   if (isOffChain(row)) return { kind: 'not-compared', reason: 'not_on_chain' }
   const readers = parts.readers(row.network)
-  if (readers === null) return { kind: 'not-compared', reason: withoutReaders(row.network) }
+  if (readers === null) return { kind: 'not-compared', reason: 'no_rpc' }
   const isPaid = row.state === 'settled' || row.state === 'delivered'
   const isYoung = parts.clock() - row.updatedAt < parts.graceMs
   try {
@@ -104,16 +105,12 @@ async function compareOnce(row: LedgerRow, parts: CompareParts): Promise<Compare
   }
 }
 
-/** No node helps where there are no logs to compare. */
-export function withoutReaders(network: NetworkId): NotComparedReason {
-  return network.startsWith('eip155:') ? 'no_rpc' : 'not_evm'
-}
-
 async function comparePaid(
   row: LedgerRow,
   { reader, audit }: NetworkReaders,
   isYoung: boolean,
 ): Promise<Compared> {
+  if (audit === null) return comparePaidMessage(row, reader, isYoung)
   const hash = transactionHash.safeParse(row.transaction).data ?? null
   const receipt = hash === null ? null : await audit.receipt(hash)
   const needsCall = receipt !== null && signedTransfer(row)?.method === 'permit2'
@@ -134,13 +131,40 @@ async function comparePaid(
   return { kind: 'differs', difference: 'transaction_other', row, transaction, logs }
 }
 
-/** The row's own transfers in a transaction. */
+/**
+ * On Solana what was signed is a message, which says what it moves and is executed once: no two
+ * rows can share a transfer, and whatever executed the row's message has made the row's.
+ */
+async function comparePaidMessage(
+  row: LedgerRow,
+  reader: ChainReader,
+  isYoung: boolean,
+): Promise<Compared> {
+  const message = signedTransfer(row)
+  if (message === null) return { kind: 'not-compared', reason: 'payload_unreadable' }
+  const { use } = await reader.look(message, row)
+  if (use === null && isYoung) return { kind: 'in-flight', row, logs: [] }
+  const { transaction } = row
+  const differs = { kind: 'differs', row, logs: [] } as const
+  if (use === null) return { ...differs, difference: 'transaction_missing', transaction }
+  if (use.kind !== 'transfer') {
+    return { ...differs, difference: 'transaction_reverted', transaction }
+  }
+  const executedBy = use.transaction
+  if (!movesWhatWasPaid(row, message)) {
+    return { ...differs, difference: 'transfer_missing', transaction: executedBy }
+  }
+  if (executedBy === transaction) return { kind: 'paid', row, logs: [] }
+  return { ...differs, difference: 'transaction_other', transaction: executedBy }
+}
+
+/** The row's own transfers in a transaction, where the network has logs. */
 async function transfersIn(
   transaction: string | null,
   row: LedgerRow,
-  audit: EvmAudit,
+  audit: EvmAudit | null,
 ): Promise<readonly FoundLog[]> {
-  if (transaction === null) return []
+  if (transaction === null || audit === null) return []
   const [receipt, call] = await Promise.all([audit.receipt(transaction), audit.call(transaction)])
   const verdict = judgePaid(row, { receipt, call })
   return verdict.kind === 'paid' ? verdict.logs : []

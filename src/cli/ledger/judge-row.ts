@@ -9,6 +9,8 @@ import {
   TRANSFER,
   topicOf,
 } from '../../networks/receipt-proof.ts'
+import { associatedTokenAccount } from '../../x402/solana-address.ts'
+import { readTransfer } from '../../x402/solana-transfer.ts'
 import { onChain, readStoredPayment } from '../../x402/stored-payment.ts'
 
 /** What the chain has of a row that says that it was paid. */
@@ -72,6 +74,15 @@ export function judgePaid(row: LedgerRow, { receipt, call }: FoundTransaction): 
     return { kind: 'differs', difference: 'authorization_not_used' }
   }
   return { kind: 'paid', logs: [ownLog(receipt.logs, transfer) ?? logs[0]].flatMap(keepFound) }
+}
+
+/** Whether a message on Solana moves what its row says: it says so itself. */
+export function movesWhatWasPaid(row: LedgerRow, { nonce }: SignedTransferOnChain): boolean {
+  const read = readTransfer(nonce)
+  if (read.kind !== 'transfer') return false
+  const { payer, mint, amount, destination, program } = read.transfer
+  const isToReceiver = destination === associatedTokenAccount(row.payTo, program, row.asset)
+  return payer === row.payer && mint === row.asset && amount === row.amount && isToReceiver
 }
 
 /** The transfer that the token emits right after it used the authorization. */

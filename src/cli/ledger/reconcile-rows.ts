@@ -4,6 +4,8 @@ import { unixMs } from '../../core/time.ts'
 import { createEvmAudit } from '../../networks/evm-audit.ts'
 import { createEvmChain } from '../../networks/evm-chain.ts'
 import { createNetworkRegistry, type Network } from '../../networks/registry.ts'
+import { createRpcPool } from '../../networks/rpc-pool.ts'
+import { createSolanaChain } from '../../networks/solana-chain.ts'
 import { EXIT_FAILED, EXIT_OK, EXIT_USAGE, type ExitCode } from '../exit-code.ts'
 import { type Failed, usageFailure } from '../failure.ts'
 import type { Output } from '../output.ts'
@@ -69,14 +71,17 @@ async function report(
 function openReaders(networks: readonly Network[]): (id: NetworkId) => NetworkReaders | null {
   const readers = new Map(
     networks
-      // Only of EVM networks can logs be compared.
-      .filter(({ rpc, family }) => rpc.length > 0 && family === 'evm')
-      .map(network => [
-        network.id,
-        { reader: createEvmChain(network), audit: createEvmAudit(network) },
-      ]),
+      .filter(({ rpc }) => rpc.length > 0)
+      .map(network => [network.id, readersOf(network)] as const),
   )
   return id => readers.get(id) ?? null
+}
+
+function readersOf(network: Network): NetworkReaders {
+  if (network.family === 'evm') {
+    return { reader: createEvmChain(network), audit: createEvmAudit(network) }
+  }
+  return { reader: createSolanaChain(network, { pool: createRpcPool(network) }), audit: null }
 }
 
 function paidToOf({ routes }: GatewayConfig): readonly PaidTo[] {

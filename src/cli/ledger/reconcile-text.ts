@@ -99,7 +99,7 @@ function transferFacts(transfer: PrintedTransfer | null): string {
 
 const REASONS: Readonly<Record<NotComparedReason, string>> = {
   not_on_chain: "paid from balances at Circle Gateway: Circle's statement has them, no chain",
-  not_evm: "only EVM networks are compared; look the rows' transactions up in an explorer",
+  not_evm: "only EVM networks can be searched; look the receiver's account up in an explorer",
   no_rpc: 'no node is configured; write its URL under networks.<name>.rpc',
   chain_unavailable: 'no node answered, or none could be trusted; run it again',
   payload_unreadable: 'what the client signed cannot be read, so that the chain cannot be asked',

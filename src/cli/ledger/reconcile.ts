@@ -8,7 +8,6 @@ import {
   compareRow,
   type NotComparedReason,
   type RowDifference,
-  withoutReaders,
 } from './compare-row.ts'
 import type { Filters } from './filters.ts'
 import { pagesOf } from './rows.ts'
@@ -96,7 +95,8 @@ async function lastBlocks(
   const ends = new Map<NetworkId, bigint>()
   for (const network of fromBlocks.keys()) {
     const found = readers(network)
-    if (found === null) books.miss(network, withoutReaders(network), 0)
+    if (found === null) books.miss(network, 'no_rpc', 0)
+    else if (found.audit === null) books.miss(network, 'not_evm', 0)
     else {
       const latest = await unlessUnavailable(found.audit.latestBlock())
       if (latest === null) books.miss(network, 'chain_unavailable', 0)
@@ -113,7 +113,7 @@ async function* unknownTransfers(
   const { to, parts, books } = at
   const from = parts.fromBlocks.get(network)
   const audit = parts.readers(network)?.audit
-  if (from === undefined || audit === undefined || books.isDown(network)) return
+  if (from === undefined || audit == null || books.isDown(network)) return
   try {
     for (const [token, payTo] of books.receivers(network)) {
       for await (const log of audit.transfersTo({ token, payTo, from, to })) {
