@@ -40,7 +40,6 @@ test('a removed header does not come as a trailer instead', async () => {
 
 test('an answer that ends with its head still does', () => {
   const { body } = shaping({}, { remove: ['x-internal'] })
-  const stored = new StoredBody(Buffer.alloc(0), [])
-  expect(body({ pipeTo: stored.pipeTo, cancel: stored.cancel, isEmpty: true }).isEmpty).toBe(true)
-  expect(body(stored).isEmpty).toBeUndefined()
+  expect(body(new StoredBody(Buffer.alloc(0), [])).isEmpty).toBe(true)
+  expect(body(new StoredBody(Buffer.from('all'), [])).isEmpty).toBe(false)
 })
