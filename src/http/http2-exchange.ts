@@ -22,6 +22,9 @@ export interface Http2Arrival {
   readonly stallMsMax: number
 }
 
+/** Only where the connection is congested is it looked for again. */
+const HEAD_SENT_LOOK_MS = 10
+
 /** One request over HTTP/2: one stream of a connection that carries others beside it. */
 export class Http2Exchange extends HeardRequest implements Exchange {
   /** Extended CONNECT (RFC 8441) is never taken. */
@@ -32,6 +35,8 @@ export class Http2Exchange extends HeardRequest implements Exchange {
   #body: Http2Body | null | undefined
   #gaveUp = false
   #isDelivered = false
+  /** The head was the last frame of the reply, and may have to wait for its turn. */
+  #endsWithHead = false
   readonly #onGone = new Set<() => void>()
 
   constructor(stream: ServerHttp2Stream, rawHeaders: readonly string[], arrival: Http2Arrival) {
@@ -89,8 +94,9 @@ export class Http2Exchange extends HeardRequest implements Exchange {
     }
     const closed = new Promise<Delivery>(resolve => {
       stream.once('close', () => {
-        if (!this.#isDelivered && !Buffer.isBuffer(body)) body.cancel()
-        resolve(this.#isDelivered ? 'delivered' : 'aborted')
+        const isDelivered = this.#wasDelivered
+        if (!isDelivered && !Buffer.isBuffer(body)) body.cancel()
+        resolve(isDelivered ? 'delivered' : 'aborted')
       })
     })
     this.#write(reply)
@@ -112,10 +118,9 @@ export class Http2Exchange extends HeardRequest implements Exchange {
     const finish = (): void => this.#finish()
     const giveUp = (): void => this.#giveUp()
     const pace = this.#holdToPace(giveUp)
-    // A reset overtakes a head that is not yet out, and node tells of one only while it has to wait
-    // for the rest of the request.
-    if (frames === 'body' || (frames === 'head' && !this.#isHeard)) stream.once('finish', finish)
-    else if (frames === 'head') finish()
+    if (frames === 'body') stream.once('finish', finish)
+    if (frames === 'head' && this.#isHeard) finish()
+    else if (frames === 'head') this.#finishOnceSent()
     if (Buffer.isBuffer(body)) {
       if (frames !== 'head') stream.end(body)
       pace?.waitFor(body.length)
@@ -134,9 +139,31 @@ export class Http2Exchange extends HeardRequest implements Exchange {
     return pace
   }
 
+  /** A stream that has come to its end on both sides without a fault has taken its reply along. */
+  get #wasDelivered(): boolean {
+    const { closed, aborted, rstCode } = this.#stream
+    const endedWell = closed && !aborted && rstCode === constants.NGHTTP2_NO_ERROR
+    return this.#isDelivered || (this.#endsWithHead && endedWell && !this.#gaveUp)
+  }
+
   /** Whether the whole request has been read. */
   get #isHeard(): boolean {
     return this.#arrival.endsStream || this.#stream.readableEnded
+  }
+
+  /**
+   * Ends a reply that is a head alone to a request that is still being sent. Not at once, for the
+   * reset would overtake the head; and node:http2 (26.10) tells of no time when that is out.
+   */
+  #finishOnceSent(): void {
+    const stream = this.#stream
+    this.#endsWithHead = true
+    const look = (): void => {
+      if (stream.destroyed) return
+      if (stream.state.localClose === 1) this.#finish()
+      else setTimeout(look, HEAD_SENT_LOOK_MS)
+    }
+    setImmediate(look)
   }
 
   /** The reply is whole. What is left of the request is not wanted (RFC 9113 section 8.1). */
@@ -163,7 +190,7 @@ export class Http2Exchange extends HeardRequest implements Exchange {
   #tellGone(): void {
     const callbacks = [...this.#onGone]
     this.#onGone.clear()
-    if (this.#isDelivered) return
+    if (this.#wasDelivered) return
     for (const callback of callbacks) callback()
   }
 

@@ -302,6 +302,27 @@ describe('a body', () => {
   })
 })
 
+describe('an answer that is a head alone reaches a client whose body', () => {
+  const answer = (status: number) => () => ({ ...textReply(''), status })
+  const rest = frame(FRAME.data, END_STREAM, 1, Buffer.from('abc'))
+
+  test.each([
+    ['HEAD', 200],
+    ['POST', 200],
+    ['POST', 204],
+  ])('has not come, comes later, or came with it: %s, %i', async (method, status) => {
+    const head = [...withPseudo(':method', method), ['content-length', '3'] as const]
+    for (const when of ['never', 'later', 'at once']) {
+      const { raw, server } = await open(answer(status))
+      raw.ask(1, head, END_HEADERS)
+      if (when === 'at once') raw.send(rest)
+      expect((await raw.until(FRAME.headers, 1, FRAME.rstStream)).type).toBe(FRAME.headers)
+      if (when === 'later') raw.send(rest)
+      await expect.poll(() => server.deliveries).toEqual(['delivered'])
+    }
+  })
+})
+
 describe('a connection ends, and its client is told to calm down,', () => {
   test('when requests are taken back again and again (CVE-2023-44487)', async () => {
     const { raw, seen } = await open(held)
