@@ -1,5 +1,5 @@
 /** `npm run build`: what is installed and run, in dist/, and the types for who embeds a gateway. */
-import { execFileSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
@@ -11,5 +11,7 @@ const DIST = join(ROOT, 'dist')
 rmSync(DIST, { recursive: true, force: true })
 const typescript = dirname(createRequire(import.meta.url).resolve('typescript/package.json'))
 const declare = [join(typescript, 'bin', 'tsc'), '-p', 'tsconfig.build.json']
-execFileSync(process.execPath, declare, { cwd: ROOT, stdio: 'inherit' })
-await bundle(DIST)
+const { status } = spawnSync(process.execPath, declare, { cwd: ROOT, stdio: 'inherit' })
+// It has said what is wrong.
+if (status === 0) await bundle(DIST)
+else process.exitCode = 1

@@ -85,6 +85,8 @@ export interface Reply {
 export interface ReplyStream {
   /** True: it is known that nothing comes after the head, neither bytes nor trailers. */
   readonly isEmpty?: boolean
+  /** All of it, once all has come in one piece and without trailers; null: it has not. */
+  readonly whole?: Buffer | null
   /**
    * Streams to the client with back-pressure. Resolves when the last byte is handed over, or not.
    * What follows a 101 flows both ways and has no last byte: resolves when it has begun.

@@ -137,6 +137,10 @@ export class StoredBody implements ReplyStream {
     this.#trailers = trailers
   }
 
+  get whole(): Buffer | null {
+    return this.#trailers.length === 0 ? this.#body : null
+  }
+
   async pipeTo(client: ReplySink): Promise<Delivery> {
     if (this.#body.length > 0) client.write(this.#body)
     client.end(this.#trailers)

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
-import type { Delivery, Exchange, Reply } from '../flow/exchange.ts'
+import type { Delivery, Exchange, Reply, ReplyStream } from '../flow/exchange.ts'
 import { certificateNames } from './certificate-names.ts'
 import { ClientPace } from './client-pace.ts'
 import { readHead } from './framing.ts'
@@ -24,6 +24,9 @@ export interface Arrival {
 
 /** A short unread body is read away, so that the connection can carry the paid retry. */
 const READ_AWAY_BYTES_MAX = 64 * 1024
+
+/** So short a body goes as text, which node joins to the head: one piece costs less than two. */
+const TEXT_BYTES_MAX = 8 * 1024
 
 /** One request over HTTP/1.1. */
 export class NodeExchange extends HeardRequest implements Exchange {
@@ -121,14 +124,23 @@ export class NodeExchange extends HeardRequest implements Exchange {
       response.destroy()
       return
     }
-    if (Buffer.isBuffer(body)) {
-      // What is shorter is the system's to hold, whether or not its client reads.
-      const pace = body.length > READ_AWAY_BYTES_MAX ? this.#holdToPace() : null
-      response.end(body)
-      pace?.waitFor(body.length)
-      return
-    }
-    const sink = new ResponseSink(response, this.#socket, this.#holdToPace())
+    if (Buffer.isBuffer(body)) this.#end(body)
+    else if (body.whole != null) this.#end(body.whole)
+    else this.#stream(body)
+  }
+
+  #end(whole: Buffer): void {
+    const response = this.#response
+    // What is shorter is the system's to hold, whether or not its client reads.
+    const pace = whole.length > READ_AWAY_BYTES_MAX ? this.#holdToPace() : null
+    // A character for each byte changes none of them.
+    if (whole.length <= TEXT_BYTES_MAX) response.end(whole.toString('latin1'), 'latin1')
+    else response.end(whole)
+    pace?.waitFor(whole.length)
+  }
+
+  #stream(body: ReplyStream): void {
+    const sink = new ResponseSink(this.#response, this.#socket, this.#holdToPace())
     void body.pipeTo(sink)
     sink.sendHead()
   }

@@ -7,6 +7,7 @@ export interface FlowControl {
   abort(reason: Error): void
 }
 
+const NOTHING = Buffer.alloc(0)
 const NOT_WANTED = new Error('Nobody wants this body.')
 
 /**
@@ -39,6 +40,12 @@ export class PausedBody implements ReplyStream {
     this.isEmpty = isEmpty
     this.#control = control
     this.#bytesLeft = length
+  }
+
+  get whole(): Buffer | null {
+    if (this.#sink !== null || this.#failed || this.#cancelled) return null
+    if (this.#ended?.trailers.length !== 0 || this.#early.length > 1) return null
+    return this.#early[0] ?? NOTHING
   }
 
   pipeTo(sink: ReplySink): Promise<Delivery> {

@@ -220,4 +220,6 @@ test('a stored body is written whole, with its trailers', async () => {
   const bytes = new TextEncoder().encode('xxbodyxx').subarray(2, 6)
   expect(await new StoredBody(bytes, ['X-Sum', '1']).pipeTo(client)).toBe('delivered')
   expect(client.got).toEqual(['body', 'end X-Sum,1'])
+  expect(new StoredBody(bytes, ['X-Sum', '1']).whole).toBe(null)
+  expect(new StoredBody(bytes, []).whole?.toString()).toBe('body')
 })

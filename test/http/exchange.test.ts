@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { describe, expect, test } from 'vitest'
-import type { Exchange } from '../../src/flow/exchange.ts'
+import type { Exchange, Reply } from '../../src/flow/exchange.ts'
 import { valuesOf } from '../support/raw-client.ts'
 import { get, post, serve, stopAfterEach, textReply } from './harness.ts'
 
@@ -340,6 +340,38 @@ describe('client that goes away', () => {
     await working.promise
     client.destroy()
     await cancelled.promise
+  })
+})
+
+describe('a body that has come as a whole', () => {
+  const bytes = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte))
+  const forms = (whole: Buffer): [string, Reply['body']][] => [
+    ['of its own', whole],
+    ['of an upstream', { whole, pipeTo: () => Promise.reject(new Error()), cancel() {} }],
+  ]
+
+  test.each([0, 1, 256, 8_192, 8_193, 100_000])('%i bytes arrive as they are', async length => {
+    const whole = Buffer.alloc(length, bytes)
+    for (const [name, body] of forms(whole)) {
+      const headers = ['Content-Length', String(length)]
+      const server = await serve(() => ({ status: 200, headers, body, outcome: 'test' }))
+      const client = await server.connect()
+      client.send(get('/'))
+      const response = await client.read()
+      expect(response.body.equals(whole), name).toBe(true)
+      expect(valuesOf(response, 'content-length')).toEqual([String(length)])
+      await expect.poll(() => server.deliveries).toEqual(['delivered'])
+    }
+  })
+
+  test('goes in chunks when its upstream did not say how long it is', async () => {
+    const [, [, body = bytes] = []] = forms(bytes)
+    const server = await serve(() => ({ status: 200, headers: [], body, outcome: 'test' }))
+    const client = await server.connect()
+    client.send(get('/'))
+    const response = await client.read()
+    expect(valuesOf(response, 'transfer-encoding')).toEqual(['chunked'])
+    expect(response.body.equals(bytes)).toBe(true)
   })
 })
 

@@ -71,6 +71,37 @@ test.each([
   expect([bytes.toString(), delivery]).toEqual([expected, 'delivered'])
 })
 
+test.each([
+  ['short', 'Content-Length: 5\r\n\r\nwhole', 'whole'],
+  ['empty', 'Content-Length: 0\r\n\r\n', ''],
+  ['not all there', 'Content-Length: 5\r\n\r\nwhol', null],
+  ['in chunks', 'Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-Sum: 1\r\n\r\n', null],
+  ['ended by the connection', '\r\nwhole', null],
+])('whether a body that is %s is whole before anybody asks for it', async (...parts) => {
+  const [, rest, expected] = parts
+  const [upstream] = await rawUpstreamOf(socket => socket.write(`HTTP/1.1 200 OK\r\n${rest}`))
+  const { body } = asResponse(await send(upstream, requestTo('/')))
+  await settle()
+  const whole = body.whole?.toString() ?? null
+  body.cancel()
+  expect(whole).toBe(expected)
+})
+
+test('a body that broke or was cancelled is never whole', async () => {
+  const [upstream, server] = await rawUpstreamOf(socket =>
+    socket.write('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc'),
+  )
+  const [broken, cancelled] = [
+    asResponse(await send(upstream, requestTo('/1'))).body,
+    asResponse(await send(upstream, requestTo('/2'))).body,
+  ]
+  cancelled.cancel()
+  for (const socket of server.connections) socket.resetAndDestroy()
+  await Promise.all(server.connections.map(isClosed))
+  await settle()
+  expect([broken.whole, cancelled.whole]).toEqual([null, null])
+})
+
 test('upstream closes its idle connection while the client takes its time: nothing is lost', async () => {
   const [upstream, server] = await rawUpstreamOf(socket =>
     socket.write('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwhole'),
