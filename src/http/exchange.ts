@@ -91,7 +91,7 @@ export class NodeExchange extends HeardRequest implements Exchange {
     const listener = (): void => {
       if (!response.writableFinished) callback()
     }
-    response.once('close', listener)
+    response.on('close', listener)
     return () => response.off('close', listener)
   }
 
@@ -103,7 +103,7 @@ export class NodeExchange extends HeardRequest implements Exchange {
       return Promise.resolve('aborted')
     }
     const closed = new Promise<Delivery>(resolve => {
-      response.once('close', () => {
+      response.on('close', () => {
         const delivered = response.writableFinished
         if (!delivered && !Buffer.isBuffer(body)) body.cancel()
         resolve(delivered ? 'delivered' : 'aborted')

@@ -39,7 +39,9 @@ export class LogFileError extends FareboxError {
 }
 
 /** Lines are written together once there are this many bytes of them, or a second has passed. */
-const BUFFER_BYTES = 8 * 1024
+const BUFFER_BYTES = 32 * 1024
+/** The same where pino writes, which takes less than 16 KiB at a time. */
+const PINO_BUFFER_BYTES = 8 * 1024
 const FLUSH_MS = 1_000
 /** Beyond this, lines are dropped: a reader that hangs must not fill our memory. */
 const BUFFER_BYTES_MAX = 8 * 1024 * 1024
@@ -140,7 +142,7 @@ function openWaiting(dest: number): Sink {
   const file = pino.destination({
     dest,
     sync: false,
-    minLength: BUFFER_BYTES,
+    minLength: PINO_BUFFER_BYTES,
     maxLength: BUFFER_BYTES_MAX,
     periodicFlush: FLUSH_MS,
   })
