@@ -11,6 +11,7 @@ import type {
   SqliteReply,
   SqliteWorkerOptions,
 } from './sqlite-protocol.ts'
+import { WriteTurns } from './write-turns.ts'
 
 const IN_MEMORY = ':memory:'
 /** Between two tries to change the journal mode, which does not wait for locks by itself. */
@@ -29,9 +30,11 @@ export class SqliteDatabase {
   readonly #options: SqliteWorkerOptions
   #connection: Connection | null = null
   #givenUp: SqliteFailure | null = null
+  readonly #turns: WriteTurns
 
   constructor(options: SqliteWorkerOptions) {
     this.#options = options
+    this.#turns = new WriteTurns(options.lockWaitMs)
   }
 
   /** Creates the file and its directory where missing, and brings its schema up to date. */
@@ -58,7 +61,8 @@ export class SqliteDatabase {
       const connection = this.#connection ?? this.#connect(proveDurable)
       const { db, claims } = connection
       refuseAnotherFile(connection, this.#options.path)
-      db.exec(batch.every(onlyReads) ? 'BEGIN' : 'BEGIN IMMEDIATE')
+      if (batch.every(onlyReads)) db.exec('BEGIN')
+      else this.#turns.begin(db)
       refuseAnotherSchema(connection, this.#options.path)
       const reply = this.#performAll(claims, batch)
       db.exec('COMMIT')

@@ -104,6 +104,11 @@ export function diagnose(error: unknown, path: string): Diagnosis {
   }
 }
 
+/** Whether another process has the lock that was asked for. */
+export function isBusy(error: unknown): boolean {
+  return resultCode(error) === BUSY
+}
+
 /** Whether SQLite did not even get to read: a file is missing, or may not be read or made. */
 export function isNotOpened(error: unknown): boolean {
   const code = resultCode(error)
