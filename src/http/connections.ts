@@ -93,7 +93,7 @@ function newLine(request: IncomingMessage, response: ServerResponse): Line {
 }
 
 function begin(line: Line, socket: Socket, { response, serve }: Waiting): void {
-  response.once('close', () => {
+  response.on('close', () => {
     line.unanswered--
     const next = line.takesMore && socket.writable ? line.waiting.shift() : undefined
     if (next === undefined) return
@@ -106,7 +106,10 @@ function begin(line: Line, socket: Socket, { response, serve }: Waiting): void {
 function wait(line: Line, socket: Socket, next: Waiting): void {
   line.waiting.push(next)
   // Not before all that was read is parsed: at the end of each request the parser reads on.
-  if (line.waiting.length === WAITING_MAX) process.nextTick(() => socket.pause())
+  if (line.waiting.length !== WAITING_MAX) return
+  process.nextTick(() => {
+    if (line.waiting.length >= WAITING_MAX) socket.pause()
+  })
 }
 
 /** Whether the bytes in question are what the next response on this connection would answer. */
