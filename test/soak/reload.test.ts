@@ -9,9 +9,9 @@ import { type FacesShop, openFacesShop } from './shop.ts'
 const RELOADS = Number(process.env['RELOADS'] ?? '10')
 const SOON = { timeout: 30_000, interval: 100 }
 const PLAN: LoadPlan = {
-  lanes: { free: 6, unpaid: 6, upload: 2, events: 4, paid: 2, upFront: 2, paidEvents: 2 },
+  lanes: { free: 12, unpaid: 8, upload: 2, events: 1, paid: 1, upFront: 1, paidEvents: 1 },
   nuisancesPerSecond: 0,
-  cheapPerSecond: 1_000,
+  cheapPerSecond: 1_500,
 }
 
 let shop: FacesShop
