@@ -30,7 +30,7 @@ export const rateLimitSetting = z
   })
 
 const verify = z.strictObject({
-  strangers: rate.prefault({ requests: '100', per: '1s' }).meta({
+  strangers: rate.prefault({ requests: '1000', per: '10s' }).meta({
     description:
       'Payments that are looked into at all, which costs a signature check: those that prove bad, of ' +
       'all payers together that have not paid here lately; and as many of those that have, from ' +

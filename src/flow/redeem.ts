@@ -10,12 +10,13 @@ import { pending, withReceipt } from './receipts.ts'
 import { paymentRequired } from './refusals.ts'
 import { keepForReplay, replay } from './replay.ts'
 import type { RoutePrice } from './route.ts'
-import { noteRefusal } from './verify.ts'
+import { noteOwed, noteRefusal } from './verify.ts'
 
 /** Answers for a payment that the ledger knows already. */
 export async function answerKnown(purchase: Purchase, known: KnownClaim): Promise<Reply> {
   switch (known.kind) {
     case 'entitled': {
+      noteOwed(purchase.visit, purchase.payment)
       const { id, receipt } = known
       return redeem(purchase, { id, receipt, bought: boughtEarlier(purchase, known) })
     }

@@ -51,6 +51,8 @@ export interface VerificationGate {
   /** The chain or a facilitator refused to move the money of a payment. */
   notSettled(payment: SignedBy): void
   paid(group: string, payment: SignedBy): void
+  /** A payment was looked into and turned out to be settled, and its response to be owed. */
+  owed(group: string, payment: SignedBy): void
 }
 
 export interface VerificationGateParts {
@@ -145,6 +147,11 @@ class Gate implements VerificationGate {
     if (signature !== 'recovered') return
     this.#recent.add(payerName(payer))
     this.#atHome.add(at(group, payerName(payer)))
+  }
+
+  owed(group: string, payment: SignedBy): void {
+    this.#budgetToLook(group, payerName(payment.payer))?.giveBack()
+    this.paid(group, payment)
   }
 
   /** A smart wallet's payment, or a forgery: anybody can write the name, so the address stands. */

@@ -62,6 +62,11 @@ export function notePaid(visit: Visit, payment: Payment): void {
   visit.house.gate.paid(groupOf(visit), payment)
 }
 
+/** A payment of this request had moved money before, and has not got what it is for. */
+export function noteOwed(visit: Visit, payment: Payment): void {
+  visit.house.gate.owed(groupOf(visit), payment)
+}
+
 function groupOf({ exchange }: Visit): string {
   return addressGroup(exchange.clientAddress)
 }

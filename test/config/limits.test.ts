@@ -53,7 +53,7 @@ describe('limits', () => {
       unpaid: null,
       verify: {
         newcomers: { requests: 50, perMs: 1000 },
-        strangers: { requests: 100, perMs: 1000 },
+        strangers: { requests: 1000, perMs: 10_000 },
         smartWallets: { requests: 10, perMs: 1000 },
         refused: { requests: 60, perMs: 60_000 },
         payerMax: 64,

@@ -160,6 +160,17 @@ describe('looking into payments', () => {
     expect(open.mayLook('0xabc', 'office')).toBe(true)
   })
 
+  test('takes nothing from the budget for what is owed, whose payer is at home from then on', () => {
+    const open = openGate()
+    for (let count = 0; count < 100; count++) {
+      expect(open.mayLook(`0x${count}`)).toBe(true)
+      open.gate.owed('home', { payer: `0x${count}`, signature: 'recovered' })
+    }
+    looks(open, '0xnobody')
+    expect(open.mayLook('0x7')).toBe(true)
+    expect(open.mayLook('0xother')).toBe(false)
+  })
+
   test('of forgeries under the name of a neighbour comes to be bounded', () => {
     const open = openGate()
     open.pays('0xabc')

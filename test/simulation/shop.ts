@@ -113,7 +113,7 @@ export function shopConfig(rpc: readonly string[]): GatewayConfig {
     limits: {
       unpaid: null,
       verify: {
-        strangers: { requests: 100, perMs: 1_000 },
+        strangers: { requests: 1_000, perMs: 10_000 },
         newcomers: { requests: 50, perMs: 1_000 },
         smartWallets: { requests: 10, perMs: 1_000 },
         refused: { requests: 60, perMs: 60_000 },
