@@ -167,6 +167,8 @@ accepts: [{network: ${NETWORK}, maxTimeout: 1h}]
 facilitators: [{url: "${facilitator.url}", timeout: 10s, settleTimeout: 5s}]
 networks: {${NETWORK}: {rpc: ["${rpcUrl}"], finality: 2}}
 upstreams: {shop: {url: "${upstream.url}", headers: {x-generation: "${generation}"}}}
+# All customers pay from one wallet.
+limits: {verify: {perPayer: 1000, perAddress: 1000, refused: {requests: 10000, per: 1m}}}
 routes:
 ${route('on-response', '$0.001')}
 ${route('before-upstream', '$0.002')}
