@@ -98,6 +98,7 @@ describe('a route', () => {
     expect(priced).toContain('price: $0.001 <- 14:27 routes."GET /v1/weather/{city}"')
     expect(priced).toContain('mode: enforce <- default')
     expect(priced).toContain('unpaid answers: any number <- default')
+    expect(priced).toContain('looks at strangers: 1000 in 10s <- default')
     const free = await factsOf('DELETE /health')
     expect(free).toContain('price: free <- 21:20 routes."/health".price')
     expect(free).toContain('rate: 5 in 1m by address <- 21:26 routes."/health".rateLimit')

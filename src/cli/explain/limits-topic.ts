@@ -1,4 +1,4 @@
-import type { RateConfig } from '../../config/limits-config.ts'
+import type { LimitsConfig, RateConfig } from '../../config/limits-config.ts'
 import { formatDuration, formatSize } from '../../config/values.ts'
 import { type Line, ownOrDefault, type Subject, type Topic } from './topic.ts'
 
@@ -48,14 +48,28 @@ function rateLines(subject: Subject): Line[] {
     return { label: 'rate', value: `${rateText(rate)} by ${rate.by}`, at }
   })
   const none: Line = { label: 'rate', value: 'any', at: places }
-  const { unpaid } = config.limits
-  const unpaidLine = {
-    label: 'unpaid answers',
-    value: unpaid === null ? 'any number' : `${rateText(unpaid)} by address`,
-    at: [['limits', 'unpaid']],
-  }
   const isAsked = route.price.kind === 'paid' && route.mode === 'enforce'
-  return [...(rates.length === 0 ? [none] : rates), ...(isAsked ? [unpaidLine] : [])]
+  return [...(rates.length === 0 ? [none] : rates), ...(isAsked ? junkLines(config.limits) : [])]
+}
+
+/** What those may cost who do not pay. */
+function junkLines({ unpaid, verify }: LimitsConfig): Line[] {
+  const line = (label: string, key: string, value: string): Line => {
+    return { label, value, at: [['limits', 'verify', key]] }
+  }
+  return [
+    {
+      label: 'unpaid answers',
+      value: unpaid === null ? 'any number' : `${rateText(unpaid)} by address`,
+      at: [['limits', 'unpaid']],
+    },
+    line('looks at strangers', 'strangers', rateText(verify.strangers)),
+    line('calls for newcomers', 'newcomers', rateText(verify.newcomers)),
+    line('calls for smart wallets', 'smartWallets', rateText(verify.smartWallets)),
+    line('refused payments', 'refused', `${rateText(verify.refused)} by address, and by payer`),
+    line('verified at once', 'perPayer', `${verify.payerMax} of a payer`),
+    line('and of newcomers', 'perAddress', `${verify.addressMax} of an address`),
+  ]
 }
 
 function paceText(bytesPerSecond = 0): string {
