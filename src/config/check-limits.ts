@@ -8,8 +8,8 @@ export function checkLimits({ unpaid, verify }: LimitsSetting): LimitsConfig {
   return {
     unpaid: unpaid === undefined ? null : toRate(unpaid),
     verify: {
-      newcomers: toRate(newcomers),
       strangers: toRate(strangers),
+      newcomers: toRate(newcomers),
       smartWallets: toRate(smartWallets),
       refused: toRate(refused),
       payerMax: perPayer,

@@ -23,7 +23,8 @@ export interface LimitsConfig {
 export interface VerifyLimits {
   /**
    * Payments that we look into ourselves, of payers that have not paid here lately; and as many of
-   * payers that have, from addresses that they have not paid from.
+   * payers that have, from addresses that they have not paid from, and beside junk from where they
+   * have. Of each process.
    */
   readonly strangers: RateConfig
   /** Refused payments of payers that have not paid here lately, of all of them together. */

@@ -34,7 +34,7 @@ const verify = z.strictObject({
     description:
       'Payments that are looked into at all, which costs a signature check: those that prove bad, of ' +
       'all payers together that have not paid here lately; and as many of those that have, from ' +
-      'addresses that they have not paid from.',
+      'addresses that they have not paid from, and beside junk from where they have.',
   }),
   newcomers: rate.prefault({ requests: '50', per: '1s' }).meta({
     description:

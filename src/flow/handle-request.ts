@@ -16,7 +16,7 @@ import { answerInvalid, answerKnown } from './redeem.ts'
 import { answerFailure, askForPayment, badTarget, lacksIdentifier, notListed } from './refusals.ts'
 import { sell } from './sell.ts'
 import { serveInShadow } from './shadow.ts'
-import { malformedPayment, overLooks, verify } from './verify.ts'
+import { malformedPayment, overJunkLimits, verify } from './verify.ts'
 
 /** Every request walks this way; whatever happens on it, it is answered, delivered and recorded. */
 export async function handleRequest(exchange: Exchange, house: House): Promise<void> {
@@ -48,8 +48,8 @@ async function walk(visit: Visit): Promise<Reply> {
   if (route.shadow !== null) return serveInShadow(visit, route, target.path)
   const decoded = decodePayment(exchange.headerValues)
   if (decoded.kind === 'absent') return askForPayment(price, visit, target.path)
-  const unlooked = overLooks(visit, decoded)
-  if (unlooked !== null) return house.holdBack.wait(unlooked, exchange)
+  const turnedAway = overJunkLimits(visit, decoded)
+  if (turnedAway !== null) return house.holdBack.wait(turnedAway, exchange)
   if (decoded.kind === 'malformed') return malformedPayment(visit, decoded.reason)
   if (lacksIdentifier(decoded, route)) return problemReply('payment_identifier_required')
   const offers = price.offersAt(visit.startedAt)

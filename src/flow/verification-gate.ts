@@ -33,8 +33,8 @@ export type SignedBy = Pick<Payment, 'payer' | 'signature'>
 
 /**
  * Keeps payments that are worth nothing from costing facilitators' time and ours. Whoever has paid
- * here lately is held back for nothing but its own refusals: only its key can have made them, so
- * that no stranger, from whatever address, can close it out.
+ * here lately is held back, where it has paid from, for nothing but its own refusals: only its key
+ * can have made them, so that no stranger, from whatever address, can close it out.
  */
 export interface VerificationGate {
   /**
@@ -85,9 +85,11 @@ interface Asked {
 class Gate implements VerificationGate {
   readonly #rates: RateCounters
   readonly #limits: () => VerifyLimits
+  /** Who has paid. */
   readonly #recent
   /** The same, each with a group of addresses that it has paid from. */
   readonly #atHome
+  /** Verifications that run, by payer and by group of addresses. */
   readonly #running = new Map<string, number>()
   readonly #newcomers: BudgetInForce
   readonly #smartWallets: BudgetInForce

@@ -37,8 +37,8 @@ export async function verify(
   }
 }
 
-/** Null: the payment is worth a look. */
-export function overLooks(
+/** Null: the payment is worth finding out whether it is any good. */
+export function overJunkLimits(
   visit: Visit,
   decoded: Exclude<DecodedPayment, { kind: 'absent' }>,
 ): Reply | null {

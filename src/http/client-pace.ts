@@ -1,3 +1,37 @@
+import type { Writable } from 'node:stream'
+import type { ExchangeSettings } from './heard-request.ts'
+
+/**
+ * Holds the client of a reply to the pace that the configuration asks for; null: any will do.
+ *
+ * @param reply  What the reply is written to.
+ * @param giveUp Called once, when the client is too slow.
+ */
+export function holdToPace(
+  reply: Pick<Writable, 'once'>,
+  { settings, stallMsMax }: { readonly settings: ExchangeSettings; readonly stallMsMax: number },
+  giveUp: () => void,
+): ClientPace | null {
+  const { replyBytesPerSecondMin: rate = 0 } = settings
+  if (rate === 0) return null
+  const pace = new ClientPace(rate, stallMsMax, giveUp)
+  reply.once('close', () => pace.stop())
+  return pace
+}
+
+/** Calls back once the client has taken what was written, at the pace that it is held to. */
+export function onceDrained(
+  reply: Pick<Writable, 'once' | 'writableLength'>,
+  pace: ClientPace | null,
+  callback: () => void,
+): void {
+  pace?.waitFor(reply.writableLength)
+  reply.once('drain', () => {
+    pace?.goOn()
+    callback()
+  })
+}
+
 /**
  * Holds a client to a least pace at which it takes a reply. Only time in which it is waited for
  * counts. It has some of it to begin with, and earns it back with the bytes that it takes.

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
 import type { Delivery, Exchange, Reply, ReplyStream } from '../flow/exchange.ts'
 import { certificateNames } from './certificate-names.ts'
-import { ClientPace } from './client-pace.ts'
+import { type ClientPace, holdToPace } from './client-pace.ts'
 import { readHead } from './framing.ts'
 import { type ExchangeSettings, HeardRequest } from './heard-request.ts'
 import { ResponseSink, replyHeaders } from './reply.ts'
@@ -124,9 +124,13 @@ export class NodeExchange extends HeardRequest implements Exchange {
       response.destroy()
       return
     }
-    if (Buffer.isBuffer(body)) this.#end(body)
-    else if (body.whole != null) this.#end(body.whole)
-    else this.#stream(body)
+    if (Buffer.isBuffer(body)) {
+      this.#end(body)
+      return
+    }
+    const { whole } = body
+    if (whole == null) this.#stream(body)
+    else this.#end(whole)
   }
 
   #end(whole: Buffer): void {
@@ -147,14 +151,8 @@ export class NodeExchange extends HeardRequest implements Exchange {
 
   /** Gives the client up once it stands still, or takes too little. */
   #holdToPace(): ClientPace | null {
-    const response = this.#response
-    const { stallMsMax, settings } = this.#arrival
-    response.setTimeout(stallMsMax)
-    const { replyBytesPerSecondMin: rate = 0 } = settings
-    if (rate === 0) return null
-    const pace = new ClientPace(rate, stallMsMax, () => this.#socket.resetAndDestroy())
-    response.once('close', () => pace.stop())
-    return pace
+    this.#response.setTimeout(this.#arrival.stallMsMax)
+    return holdToPace(this.#response, this.#arrival, () => this.#socket.resetAndDestroy())
   }
 
   /** What is left of a request would be taken for the next one. */

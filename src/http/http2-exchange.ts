@@ -5,7 +5,7 @@ import { ClientGoneError } from '../errors.ts'
 import { problemReply } from '../flow/answers.ts'
 import type { Delivery, Exchange, Reply } from '../flow/exchange.ts'
 import { certificateNames } from './certificate-names.ts'
-import { ClientPace } from './client-pace.ts'
+import { holdToPace } from './client-pace.ts'
 import { type ExchangeSettings, HeardRequest } from './heard-request.ts'
 import { Http2Body } from './http2-body.ts'
 import { readHttp2Head } from './http2-head.ts'
@@ -117,7 +117,8 @@ export class Http2Exchange extends HeardRequest implements Exchange {
     }
     const finish = (): void => this.#finish()
     const giveUp = (): void => this.#giveUp()
-    const pace = this.#holdToPace(giveUp)
+    stream.setTimeout(this.#arrival.stallMsMax, giveUp)
+    const pace = holdToPace(stream, this.#arrival, giveUp)
     if (frames === 'body') stream.once('finish', finish)
     if (frames === 'head' && this.#isHeard) finish()
     else if (frames === 'head') this.#finishOnceSent()
@@ -126,17 +127,6 @@ export class Http2Exchange extends HeardRequest implements Exchange {
       pace?.waitFor(body.length)
     } else if (frames === 'head') void body.pipeTo(NOWHERE)
     else void body.pipeTo(new Http2Sink(stream, pace, { onTrailers: finish, giveUp }))
-  }
-
-  /** Gives the client up once it stands still, or takes too little. */
-  #holdToPace(giveUp: () => void): ClientPace | null {
-    const { stallMsMax, settings } = this.#arrival
-    this.#stream.setTimeout(stallMsMax, giveUp)
-    const { replyBytesPerSecondMin: rate = 0 } = settings
-    if (rate === 0) return null
-    const pace = new ClientPace(rate, stallMsMax, giveUp)
-    this.#stream.once('close', () => pace.stop())
-    return pace
   }
 
   /** A stream that has come to its end on both sides without a fault has taken its reply along. */

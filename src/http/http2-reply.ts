@@ -1,6 +1,6 @@
 import type { OutgoingHttpHeaders, ServerHttp2Stream } from 'node:http2'
 import type { Reply, ReplySink } from '../flow/exchange.ts'
-import type { ClientPace } from './client-pace.ts'
+import { type ClientPace, onceDrained } from './client-pace.ts'
 import { lawfulTrailers } from './reply.ts'
 
 /** They say something about an HTTP/1.1 connection; HTTP/2 has none of them (RFC 9113, 8.2.2). */
@@ -65,11 +65,7 @@ export class Http2Sink implements ReplySink {
   }
 
   drained(callback: () => void): void {
-    this.#pace?.waitFor(this.#stream.writableLength)
-    this.#stream.once('drain', () => {
-      this.#pace?.goOn()
-      callback()
-    })
+    onceDrained(this.#stream, this.#pace, callback)
   }
 
   end(trailers: readonly string[]): void {

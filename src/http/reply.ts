@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Reply, ReplySink } from '../flow/exchange.ts'
-import type { ClientPace } from './client-pace.ts'
+import { type ClientPace, onceDrained } from './client-pace.ts'
 
 /**
  * A reply's headers as node:http can write them, names and values in turn. Node frames the body:
@@ -56,11 +56,7 @@ export class ResponseSink implements ReplySink {
   }
 
   drained(callback: () => void): void {
-    this.#pace?.waitFor(this.#response.writableLength)
-    this.#response.once('drain', () => {
-      this.#pace?.goOn()
-      callback()
-    })
+    onceDrained(this.#response, this.#pace, callback)
   }
 
   end(trailers: readonly string[]): void {

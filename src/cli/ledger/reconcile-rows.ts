@@ -1,11 +1,9 @@
 import type { GatewayConfig } from '../../config/gateway-config.ts'
 import type { NetworkId } from '../../core/payment.ts'
 import { unixMs } from '../../core/time.ts'
+import { openChains } from '../../networks/chains.ts'
 import { createEvmAudit } from '../../networks/evm-audit.ts'
-import { createEvmChain } from '../../networks/evm-chain.ts'
 import { createNetworkRegistry, type Network } from '../../networks/registry.ts'
-import { createRpcPool } from '../../networks/rpc-pool.ts'
-import { createSolanaChain } from '../../networks/solana-chain.ts'
 import { EXIT_FAILED, EXIT_OK, EXIT_USAGE, type ExitCode } from '../exit-code.ts'
 import { type Failed, usageFailure } from '../failure.ts'
 import type { Output } from '../output.ts'
@@ -69,19 +67,16 @@ async function report(
 }
 
 function openReaders(networks: readonly Network[]): (id: NetworkId) => NetworkReaders | null {
+  const chains = openChains()
   const readers = new Map(
     networks
       .filter(({ rpc }) => rpc.length > 0)
-      .map(network => [network.id, readersOf(network)] as const),
+      .map(network => {
+        const audit = network.family === 'evm' ? createEvmAudit(network) : null
+        return [network.id, { reader: chains.reader(network), audit }] as const
+      }),
   )
   return id => readers.get(id) ?? null
-}
-
-function readersOf(network: Network): NetworkReaders {
-  if (network.family === 'evm') {
-    return { reader: createEvmChain(network), audit: createEvmAudit(network) }
-  }
-  return { reader: createSolanaChain(network, { pool: createRpcPool(network) }), audit: null }
 }
 
 function paidToOf({ routes }: GatewayConfig): readonly PaidTo[] {
