@@ -1,7 +1,5 @@
-import { once } from 'node:events'
 import { createServer, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
-import type { AddressInfo } from 'node:net'
-import type { Recorder, Seen } from './recorders.ts'
+import { type Recorder, recorderAt, type Seen } from './recorders.ts'
 
 /** An upstream over HTTP/2, by prior knowledge, that answers everything with 200. */
 export async function startHttp2Recorder(): Promise<Recorder> {
@@ -29,23 +27,14 @@ export async function startHttp2Recorder(): Promise<Recorder> {
       stream.end('ok')
     })
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo // a listening TCP server has one
-  return {
-    url: `http://127.0.0.1:${port}`,
+  return recorderAt(server, {
     seen,
-    tellsFirstOnly: false,
     begun: () => begun,
     refused: () => refused,
-    catchUp: () => Promise.resolve(),
-    async close() {
-      const closed = once(server, 'close')
-      server.close()
+    cutOff() {
       for (const session of sessions) session.destroy()
-      await closed
     },
-  }
+  })
 }
 
 type StreamEvent = [

@@ -7,7 +7,7 @@ import {
   type ServerOptions,
   type ServerResponse,
 } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Server as NetServer } from 'node:net'
 import type { Duplex } from 'node:stream'
 import express from 'express'
 import fastify from 'fastify'
@@ -93,20 +93,31 @@ export async function startRecorder(framework: Framework): Promise<Recorder> {
     if (!cut) refused++
     socket.destroy()
   })
+  return recorderAt(server, {
+    seen,
+    begun: () => begun,
+    refused: () => refused,
+    cutOff: () => server.closeAllConnections(),
+  })
+}
+
+/** Has a server listen that writes down what it reads. `cutOff` ends its connections. */
+export async function recorderAt(
+  server: NetServer,
+  { cutOff, ...counted }: Pick<Recorder, 'seen' | 'begun' | 'refused'> & { cutOff(): void },
+): Promise<Recorder> {
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo // a listening TCP server has one
   return {
+    ...counted,
     url: `http://127.0.0.1:${port}`,
-    seen,
     tellsFirstOnly: false,
-    begun: () => begun,
-    refused: () => refused,
     catchUp: () => Promise.resolve(),
     async close() {
       const closed = once(server, 'close')
       server.close()
-      server.closeAllConnections()
+      cutOff()
       await closed
     },
   }

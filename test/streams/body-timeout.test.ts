@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { onceSettled } from '../support/facilitator.ts'
 import {
   startTestGateway,
   startWorld,
@@ -18,13 +19,7 @@ let world: World
 let afterSettle = async (): Promise<void> => {}
 
 beforeAll(async () => {
-  world = await startWorld({
-    async intercept(operation, next) {
-      const answer = await next()
-      if (operation === 'settle') await afterSettle()
-      return answer
-    },
-  })
+  world = await startWorld({ intercept: onceSettled(() => afterSettle()) })
 }, 60_000)
 afterAll(() => world.close())
 beforeEach(async () => {

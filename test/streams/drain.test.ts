@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { buyer } from '../support/accounts.ts'
 import { type ChildGateway, startChildGateway } from '../support/child-gateway.ts'
+import { onceSettled } from '../support/facilitator.ts'
 import { startWorld, type World, weatherYaml } from '../support/gateway.ts'
 import { type OwnFolder, ownFolder } from '../support/own-folder.ts'
 import { type Challenge, readChallenge, readRows, signChallenge } from '../support/payments.ts'
@@ -22,13 +23,7 @@ let gateway: ChildGateway
 let gate: Promise<void> | null = null
 
 beforeAll(async () => {
-  world = await startWorld({
-    async intercept(operation, next) {
-      const answer = await next()
-      if (operation === 'settle') await gate
-      return answer
-    },
-  })
+  world = await startWorld({ intercept: onceSettled(() => gate) })
   await world.chain.mint(buyer.address, 1_000_000_000n)
   api = await startLargeApi(0)
 })

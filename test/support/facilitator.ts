@@ -36,6 +36,15 @@ export type Intercept = (
   body: unknown,
 ) => Promise<Answer>
 
+/** Does something once the money has moved, and before the gateway knows. */
+export function onceSettled(act: () => Promise<void> | null): Intercept {
+  return async (operation, next) => {
+    const answer = await next()
+    if (operation === 'settle') await act()
+    return answer
+  }
+}
+
 export interface ReferenceFacilitator {
   readonly url: string
   /** The bodies as they came, and how often /supported was asked. */

@@ -5,13 +5,18 @@ import {
   type IncomingHttpHeaders,
   type ServerHttp2Stream,
 } from 'node:http2'
-import { type AddressInfo, createServer as createNetServer, type Socket } from 'node:net'
+import {
+  type AddressInfo,
+  createServer as createNetServer,
+  type Server as NetServer,
+  type Socket,
+} from 'node:net'
 import { Readable } from 'node:stream'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { Delivery } from '../../src/flow/exchange.ts'
 import { createTargetCheck } from '../../src/upstream/check-target.ts'
 import { openPool } from '../../src/upstream/open-pool.ts'
-import type { UpstreamOutcome } from '../../src/upstream/upstream.ts'
+import type { Upstream, UpstreamOutcome } from '../../src/upstream/upstream.ts'
 import { createAuthority } from '../support/certificates.ts'
 import { ACK, FRAME, frame, RawHttp2 } from '../support/http2-client.ts'
 import { RawClient } from '../support/raw-client.ts'
@@ -37,12 +42,8 @@ const EMPTY_SETTINGS = Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0])
 type Serve = (stream: ServerHttp2Stream, headers: Record<string, unknown>) => void
 
 /** An upstream that speaks HTTP/2 by prior knowledge, and how it is asked. */
-async function open(serve: Serve) {
-  const server = createServer()
-  server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
-    stream.on('error', () => {})
-    serve(stream, headers)
-  })
+/** An upstream over HTTP/2 whose one target is this server, which begins to listen. */
+async function upstreamOf(server: NetServer): Promise<Upstream> {
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
@@ -51,6 +52,16 @@ async function open(serve: Serve) {
     () => server.close(),
     () => upstream.close(),
   )
+  return upstream
+}
+
+async function open(serve: Serve) {
+  const server = createServer()
+  server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
+    stream.on('error', () => {})
+    serve(stream, headers)
+  })
+  const upstream = await upstreamOf(server)
   const abort = { now: (): void => undefined }
   const send = (body: Buffer | Readable | null = null, rawHeaders: readonly string[] = []) =>
     upstream.send(
@@ -254,14 +265,7 @@ describe('an upstream over HTTP/2', () => {
 
   test('has nothing to do with a request that was given up before it could be sent', async () => {
     const server = createNetServer()
-    server.listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    const { port } = server.address() as AddressInfo
-    const upstream = upstreamAt(`http://127.0.0.1:${port}`, { http2: true })
-    closings.push(
-      () => server.close(),
-      () => upstream.close(),
-    )
+    const upstream = await upstreamOf(server)
     const [, [socket]] = await Promise.all([
       upstream.send({ ...NOTHING, timeoutMs: 5_000 }, abort => setImmediate(abort)),
       once(server, 'connection') as Promise<[Socket]>,

@@ -4,6 +4,7 @@ import { decodePaymentRequiredHeader, encodePaymentSignatureHeader } from '@x402
 import { ExactEvmScheme } from '@x402/evm'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { buyer, seller } from '../support/accounts.ts'
+import { onceSettled } from '../support/facilitator.ts'
 import { startTestGateway, startWorld, type TestGateway, type World } from '../support/gateway.ts'
 import { signFor } from '../support/payments.ts'
 import { connectRaw } from '../support/raw-client.ts'
@@ -25,13 +26,7 @@ let gateway: TestGateway
 let afterSettle = async (): Promise<void> => {}
 
 beforeAll(async () => {
-  world = await startWorld({
-    async intercept(operation, next) {
-      const answer = await next()
-      if (operation === 'settle') await afterSettle()
-      return answer
-    },
-  })
+  world = await startWorld({ intercept: onceSettled(() => afterSettle()) })
   api = await startSocketApi((request, socket) => {
     const [, status] = /\/refuse\/(\d+)/.exec(request.url ?? '') ?? []
     if (status === undefined) return true

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { buyer, seller } from '../support/accounts.ts'
+import { onceSettled } from '../support/facilitator.ts'
 import { startTestGateway, startWorld, type TestGateway, type World } from '../support/gateway.ts'
 import { codeOf, signFor } from '../support/payments.ts'
 import {
@@ -25,13 +26,7 @@ let afterSettle = async (): Promise<void> => {}
 let refusal: number | null = null
 
 beforeAll(async () => {
-  world = await startWorld({
-    async intercept(operation, next) {
-      const answer = await next()
-      if (operation === 'settle') await afterSettle()
-      return answer
-    },
-  })
+  world = await startWorld({ intercept: onceSettled(() => afterSettle()) })
   api = await startSocketApi((_request, socket) => {
     if (refusal === null) return true
     socket.end(`HTTP/1.1 ${refusal} No\r\nContent-Length: 2\r\n\r\nno`)
