@@ -12,9 +12,12 @@ import { countBody, MEGABYTE, sendBody } from './bodies.ts'
 import { type LargeApi, readCounted, startLargeApi } from './large-api.ts'
 
 /** STREAM_MB=1024 sends a gigabyte each time. */
-const SIZE = Number(process.env['STREAM_MB'] ?? '80') * MEGABYTE
-/** The collector lets rubbish lie for a while, however long a body is. */
-const GROWTH_MAX = 48 * MEGABYTE
+const SIZE = Number(process.env['STREAM_MB'] ?? '256') * MEGABYTE
+/**
+ * What was kept would be all of it. The collector lets up to 64 MB of rubbish lie, measured with
+ * bodies of 80 and of 320 MB alike.
+ */
+const GROWTH_MAX = SIZE / 2
 const TIMEOUT = 120_000
 
 let world: World
