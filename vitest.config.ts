@@ -57,6 +57,7 @@ export default defineConfig({
     // For a machine that is busy with something else, too: on a quiet one, nothing comes near.
     testTimeout: 40_000,
     hookTimeout: 60_000,
+    expect: { poll: { timeout: 30_000 } },
     reporters: report === undefined ? ['default'] : ['default', ['json', { outputFile: report }]],
   },
 })

@@ -267,5 +267,5 @@ test('one that traffic has found to be down is asked when it may be back, not at
   }
   expect(one?.condition().kind).toBe('down')
   first.answer = answerWith(sepolia)
-  await expect.poll(() => one?.condition().kind, { timeout: 5_000 }).toBe('up')
+  await expect.poll(() => one?.condition().kind).toBe('up')
 })

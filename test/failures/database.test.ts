@@ -10,7 +10,6 @@ import { startPostgres, type TestPostgres } from '../support/postgres.ts'
 
 const CONTENT = 'what was paid for'
 const PRICE = 1_000n
-const SOON = { timeout: 20_000, interval: 50 }
 
 let world: World
 let upstream: LocalServer
@@ -120,12 +119,10 @@ describe('a database that is absent at the start', () => {
     expect(world.facilitator.calls.settle).toEqual([])
 
     await comeBack()
-    await expect
-      .poll(async () => (await fetch(`${gateway.adminUrl}/readyz`)).status, SOON)
-      .toBe(200)
+    await expect.poll(async () => (await fetch(`${gateway.adminUrl}/readyz`)).status).toBe(200)
     expect(await (await pay(priced(), payment)).text()).toBe(CONTENT)
     expect(await earned()).toBe(before + PRICE)
-    await expect.poll(states, SOON).toEqual(['delivered'])
+    await expect.poll(states).toEqual(['delivered'])
   }, 60_000)
 })
 
@@ -142,9 +139,9 @@ describe('a database that is lost in the middle of a request', () => {
     duringUpstream = async () => undefined
     await expectNothingSold(payment)
     await comeBack()
-    await expect.poll(states, SOON).toEqual(['forwarded'])
+    await expect.poll(states).toEqual(['forwarded'])
     await letHoldsRunOut()
-    await expect.poll(async () => (await pay(priced(), payment)).status, SOON).toBe(200)
+    await expect.poll(async () => (await pay(priced(), payment)).status).toBe(200)
     expect(await earned()).toBe(before + PRICE)
   }, 60_000)
 
@@ -174,11 +171,11 @@ describe('a database that is lost in the middle of a request', () => {
 
       duringSettle = next => next()
       await comeBack()
-      await expect.poll(states, SOON).toEqual(['settling'])
+      await expect.poll(states).toEqual(['settling'])
       await letHoldsRunOut()
-      await expect.poll(async () => (await pay(target, payment)).status, SOON).toBe(200)
+      await expect.poll(async () => (await pay(target, payment)).status).toBe(200)
       expect(await earned()).toBe(before + PRICE)
-      await expect.poll(states, SOON).toEqual(['delivered'])
+      await expect.poll(states).toEqual(['delivered'])
     },
     60_000,
   )

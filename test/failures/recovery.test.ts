@@ -81,9 +81,8 @@ const resolved = (): unknown[] =>
     .filter(({ msg }) => msg === 'settlement resolved')
     .map(({ outcome, reason }) => `${outcome}: ${reason}`)
 /** Said last of all, when the payment may be used again. */
-const ends = (how: string) => expect.poll(resolved, { timeout: 8_000, interval: 20 }).toEqual([how])
-const becomes = (...expected: string[]) =>
-  expect.poll(gateway.states, { timeout: 8_000, interval: 20 }).toEqual(expected)
+const ends = (how: string) => expect.poll(resolved).toEqual([how])
+const becomes = (...expected: string[]) => expect.poll(gateway.states).toEqual(expected)
 
 async function expectPending(reply: Response): Promise<void> {
   expect(reply.status).toBe(503)
@@ -125,7 +124,7 @@ describe('a facilitator that names somebody else’s transaction', () => {
     const payment = await signFor(world.chain, url)
     expect((await pay(url, payment)).status).toBe(200)
     const told = () => gateway.logs.filter(({ msg }) => msg === 'error').map(({ error }) => error)
-    await expect.poll(told, { timeout: 15_000 }).toMatchObject([{ code: 'settlement_differs' }])
+    await expect.poll(told).toMatchObject([{ code: 'settlement_differs' }])
     expect(rows()).toMatchObject([{ state: 'delivered', transaction_hash: elsewhere }])
     const ready = await fetch(`${gateway.adminUrl}/readyz`)
     expect([ready.status, await ready.text()]).toEqual([
@@ -172,7 +171,7 @@ describe('a settle whose answer is lost', () => {
     faults = [landsUnheard]
     await expectPending(await pay(url, payment))
     const errors = () => gateway.logs.filter(({ msg }) => msg === 'error')
-    await expect.poll(() => errors().length, { timeout: 5_000 }).toBeGreaterThan(0)
+    await expect.poll(() => errors().length).toBeGreaterThan(0)
     expect(JSON.stringify(errors())).toContain('chain_unavailable')
     expect(JSON.stringify(gateway.logs)).not.toContain(node.url)
     await expectPending(await askOnce(payment))
@@ -206,9 +205,7 @@ describe('a facilitator that lies', () => {
     const payment = await signFor(world.chain, url)
     faults = [lost, async () => tells({ success: true, transaction })]
     await expectPending(await pay(url, payment))
-    await expect
-      .poll(() => world.facilitator.calls.settle.length, { timeout: 5_000 })
-      .toBeGreaterThan(1)
+    await expect.poll(() => world.facilitator.calls.settle.length).toBeGreaterThan(1)
     await expectPending(await askOnce(payment))
     expect(await world.earned()).toBe(0n)
     await ends('settled: chain_proved')
@@ -228,7 +225,7 @@ describe('a payment that can no longer land', () => {
     await expectPending(await pay(url, payment))
     const looks = () => node.calls.filter(({ method }) => method === 'eth_getLogs').length
     const before = looks()
-    await expect.poll(looks, { timeout: 5_000 }).toBeGreaterThan(before + 1)
+    await expect.poll(looks).toBeGreaterThan(before + 1)
     expect(gateway.states()).toEqual(['unknown'])
     await control.mine({ blocks: 2 })
     await ends('released: cancelled')
@@ -246,7 +243,7 @@ describe('a payment that can no longer land', () => {
     await control.mine({ blocks: 1 })
     const looks = () => node.calls.filter(({ method }) => method === 'eth_call').length
     const seen = looks()
-    await expect.poll(looks, { timeout: 5_000 }).toBeGreaterThan(seen + 1)
+    await expect.poll(looks).toBeGreaterThan(seen + 1)
     expect(gateway.states()).toEqual(['unknown'])
     await control.mine({ blocks: 2 })
     await ends('released: expired_unused')
@@ -296,9 +293,7 @@ describe('without a node', () => {
     const refusal = { success: false, transaction: '', errorReason: expired }
     faults = [landsUnheard, async () => tells(refusal)]
     await expectPending(await pay(url, payment))
-    await expect
-      .poll(() => world.facilitator.calls.settle.length, { timeout: 5_000 })
-      .toBeGreaterThan(1)
+    await expect.poll(() => world.facilitator.calls.settle.length).toBeGreaterThan(1)
     await expectPending(await askOnce(payment))
     expect(gateway.states()).toEqual(['unknown'])
     expect(await world.earned()).toBe(1_000n)

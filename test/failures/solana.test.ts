@@ -91,7 +91,7 @@ describe('when the answer of a settle that landed gets lost', () => {
     const payment = await signOnSolana(world.chain, url)
     const reply = await pay(url, payment, { headers: { prefer: 'wait=0' } })
     expect([reply.status, await codeOf(reply)]).toEqual([503, 'settlement_pending'])
-    await expect.poll(() => gateway.states(), { timeout: 10_000 }).toEqual(['settled'])
+    await expect.poll(() => gateway.states()).toEqual(['settled'])
     expect((await pay(url, payment)).status).toBe(200)
     expect(world.earned()).toBe(before + 1_000n)
     expect(gateway.logs).toContainEqual(expect.objectContaining({ reason: 'chain_proved' }))
@@ -104,7 +104,7 @@ describe('when the answer of a settle that landed gets lost', () => {
     const payment = await signOnSolana(world.chain, url)
     await pay(url, payment, { headers: { prefer: 'wait=0' } })
     const settles = world.facilitator.calls.settle
-    await expect.poll(() => settles.length, { timeout: 10_000 }).toBeGreaterThan(1)
+    await expect.poll(() => settles.length).toBeGreaterThan(1)
     const transactions = settles.map(call => Object(call).paymentPayload.payload.transaction)
     expect(new Set(transactions).size).toBe(1)
     expect(gateway.states()).toEqual(['unknown'])
@@ -120,7 +120,7 @@ test('a settle that never left stays open while its blockhash lives, and lands b
   disturb = async (operation, next) =>
     operation === 'settle' && dropped++ === 0 ? 'hang-up' : next()
   await pay(url, payment, { headers: { prefer: 'wait=0' } })
-  await expect.poll(() => gateway.states(), { timeout: 10_000 }).toEqual(['settled'])
+  await expect.poll(() => gateway.states()).toEqual(['settled'])
   expect(world.earned()).toBe(before + 1_000n)
 })
 
@@ -135,10 +135,10 @@ test('a settle that never left is released only when the chain takes the message
   const asked = world.chain.calls.length
   const looks = (): number =>
     world.chain.calls.slice(asked).filter(method => method === 'isBlockhashValid').length
-  await expect.poll(looks, { timeout: 20_000 }).toBeGreaterThan(1)
+  await expect.poll(looks).toBeGreaterThan(1)
   expect(gateway.states()).toEqual(['unknown'])
   world.chain.expireBlockhash()
-  await expect.poll(() => gateway.states(), { timeout: 30_000 }).toEqual(['released'])
+  await expect.poll(() => gateway.states()).toEqual(['released'])
   expect(world.earned()).toBe(before)
 }, 60_000)
 
@@ -155,7 +155,7 @@ test('a payment for a fee payer that changed meanwhile is settled by the one it 
   expect(await gateway.reload()).toEqual({ kind: 'reloaded' })
   const nextFeePayer = async (): Promise<unknown> =>
     Object(await (await fetch(url)).json()).accepts[0]?.extra.feePayer
-  await expect.poll(nextFeePayer, { timeout: 5_000 }).toBe(otherFeePayer.address)
+  await expect.poll(nextFeePayer).toBe(otherFeePayer.address)
   const reply = await pay(url, payment)
   expect(reply.status).toBe(200)
   expect(world.earned()).toBe(before + 1_000n)

@@ -79,7 +79,7 @@ test('a facilitator that goes down and comes back is told of twice, and nobody n
   expect((await fetch(`${gateway.adminUrl}/readyz`)).status).toBe(200)
 
   fault = null
-  await expect.poll(conditions, { timeout: 15_000 }).toEqual({ [one]: 'up', [other]: 'up' })
+  await expect.poll(conditions).toEqual({ [one]: 'up', [other]: 'up' })
   await expect.poll(told).toEqual([`${one}: facilitator is down`, `${one}: facilitator is up`])
   expect(await readiness()).toBe('')
   const before = world.facilitator.calls.settle.length
@@ -95,7 +95,7 @@ test('a facilitator that asks for a rest is told of, and of its end', async () =
   expect(await conditions()).toMatchObject({ [one]: 'resting' })
   expect(await readiness()).toContain(`facilitator ${one} asked to be left alone`)
   const expected = [`${one}: facilitator is resting`, `${one}: facilitator is up`]
-  await expect.poll(told, { timeout: 10_000 }).toEqual(expected)
+  await expect.poll(told).toEqual(expected)
 })
 
 test('a facilitator that the configuration no longer names is gone from the metrics', async () => {

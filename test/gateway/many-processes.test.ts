@@ -9,7 +9,6 @@ import { startPostgres, type TestPostgres } from '../support/postgres.ts'
 import { workersOf } from '../support/worker-processes.ts'
 
 const PRICE = 1_000n
-const SOON = { timeout: 30_000, interval: 50 }
 
 let world: World
 let postgres: TestPostgres
@@ -89,7 +88,7 @@ describe('four gateways on one PostgreSQL', () => {
     const gateways = await Promise.all(started)
     await expectSoldOnce(gateways.map(({ url }) => `${url}/v1/weather/paris`))
     await expect
-      .poll(() => postgres.query('SELECT state FROM four.farebox_claims'), SOON)
+      .poll(() => postgres.query('SELECT state FROM four.farebox_claims'))
       .toEqual([{ state: 'delivered' }])
   }, 90_000)
 })
@@ -109,10 +108,8 @@ describe('server.workers', () => {
   test('four on one SQLite file sell a payment once that is sent a hundred times at once', async () => {
     expect(workersOf(gateway.pid)).toHaveLength(4)
     await expectSoldOnce([url])
-    await expect
-      .poll(() => readRows(folder.storeFile), SOON)
-      .toMatchObject([{ state: 'delivered' }])
-    await expect.poll(() => workersHeard(gateway).size, SOON).toBeGreaterThan(1)
+    await expect.poll(() => readRows(folder.storeFile)).toMatchObject([{ state: 'delivered' }])
+    await expect.poll(() => workersHeard(gateway).size).toBeGreaterThan(1)
     const listening = gateway.logs.filter(({ msg }) => msg === 'listening')
     expect(listening).toHaveLength(1)
   })
@@ -129,8 +126,8 @@ describe('server.workers', () => {
     })
     await Promise.all(first)
 
-    await expect.poll(() => gateway.logs.some(({ msg }) => msg === 'worker ended'), SOON).toBe(true)
-    await expect.poll(() => workersOf(gateway.pid).length, SOON).toBe(4)
+    await expect.poll(() => gateway.logs.some(({ msg }) => msg === 'worker ended')).toBe(true)
+    await expect.poll(() => workersOf(gateway.pid).length).toBe(4)
     expect(workersOf(gateway.pid)).not.toContain(victim)
 
     // Whoever was cut off sends the same payment again, once the dead worker's holds are over.
@@ -140,13 +137,13 @@ describe('server.workers', () => {
         .poll(async () => {
           const reply = await pay(target, payments[index] ?? '')
           return reply.status === 200 || (await codeOf(reply)) === 'payment_already_used'
-        }, SOON)
+        })
         .toBe(true),
     )
     await Promise.all(again)
     expect(await earned()).toBe(before + 40n * PRICE)
     await expect
-      .poll(() => readRows(folder.storeFile).map(({ state }) => state), SOON)
+      .poll(() => readRows(folder.storeFile).map(({ state }) => state))
       .toEqual(Array.from({ length: 40 }, () => 'delivered'))
     const transactions = readRows(folder.storeFile).map(row => row.transaction_hash)
     expect(new Set(transactions).size).toBe(40)
@@ -158,15 +155,15 @@ describe('server.workers', () => {
       const text = await (await fetch(`${gateway.adminUrl}/metrics`)).text()
       return Number(/farebox_requests_total\{route="\/health".*\} (\d+)/.exec(text)?.[1] ?? 0)
     }
-    await expect.poll(counted, SOON).toBe(40)
+    await expect.poll(counted).toBe(40)
     const ready = await fetch(`${gateway.adminUrl}/readyz`)
     expect([ready.status, await ready.json()]).toEqual([200, { ready: true, reasons: [] }])
 
     for (const pid of workersOf(gateway.pid)) process.kill(pid, 'SIGKILL')
     const ended = () => gateway.logs.filter(({ msg }) => msg === 'worker ended')
-    await expect.poll(() => ended().length, SOON).toBe(4)
+    await expect.poll(() => ended().length).toBe(4)
     const report = async () => (await fetch(`${gateway.adminUrl}/readyz`)).text()
-    await expect.poll(report, SOON).toBe('{"ready":true,"reasons":[]}\n')
+    await expect.poll(report).toBe('{"ready":true,"reasons":[]}\n')
     expect(await counted()).toBe(40)
     expect((await fetch(`${gateway.url}/health`)).status).toBe(200)
     const text = await (await fetch(`${gateway.adminUrl}/metrics`)).text()
@@ -184,12 +181,12 @@ describe('server.workers', () => {
     expect(await prices()).toEqual(['1000'])
     const yaml = yamlFor(`sqlite:${folder.storeFile}`, ', workers: 4')
     folder.write(yaml.replace('$0.001', '$0.002'))
-    await expect.poll(prices, SOON).toEqual(['2000'])
+    await expect.poll(prices).toEqual(['2000'])
 
     folder.write(yaml.replace('$0.001', 'gratis'))
     const bad = 'configuration is bad, the old one stays in force'
     const told = () => gateway.logs.filter(({ msg }) => msg === bad)
-    await expect.poll(() => told().length, SOON).toBe(1)
+    await expect.poll(() => told().length).toBe(1)
     const ready = await (await fetch(`${gateway.adminUrl}/readyz`)).text()
     expect(ready).toContain('the last reload was refused')
     const metrics = await (await fetch(`${gateway.adminUrl}/metrics`)).text()
@@ -198,9 +195,9 @@ describe('server.workers', () => {
 
     // Whoever is replaced now gets what is in force, not what the file says.
     process.kill(workersOf(gateway.pid)[0] ?? 0, 'SIGKILL')
-    await expect.poll(() => workersOf(gateway.pid).length, SOON).toBe(4)
+    await expect.poll(() => workersOf(gateway.pid).length).toBe(4)
     await expect
-      .poll(async () => (await fetch(`${gateway.adminUrl}/readyz`)).text(), SOON)
+      .poll(async () => (await fetch(`${gateway.adminUrl}/readyz`)).text())
       .not.toContain('worker')
     expect(await prices()).toEqual(['2000'])
     expect(told()).toHaveLength(1)

@@ -13,7 +13,6 @@ import { type OwnFolder, ownFolder } from '../support/own-folder.ts'
 import { workersOf } from '../support/worker-processes.ts'
 
 const WORKERS = 3
-const SOON = { timeout: 20_000, interval: 50 }
 const DAY_MS = 86_400_000
 
 let authority: CertificateAuthority
@@ -99,7 +98,7 @@ const told = (what: string): number => gateway.logs.filter(({ msg }) => msg === 
 async function telling(what: string, act: () => void): Promise<void> {
   const before = told(what)
   act()
-  await expect.poll(() => told(what), SOON).toBeGreaterThan(before)
+  await expect.poll(() => told(what)).toBeGreaterThan(before)
 }
 
 const hangUp = () => void process.kill(gateway.pid, 'SIGHUP')
@@ -151,7 +150,7 @@ test('a bad certificate is shown by none, nor by one that is started later, and 
 
   const [victim = 0] = workersOf(gateway.pid)
   await telling('worker ended', () => process.kill(victim, 'SIGKILL'))
-  await expect.poll(() => adminText('/readyz'), SOON).not.toContain('worker')
+  await expect.poll(() => adminText('/readyz')).not.toContain('worker')
   expect(workersOf(gateway.pid)).not.toContain(victim)
   expect(await namesShown()).toEqual(before)
 

@@ -96,7 +96,7 @@ describe('server.tls', () => {
     const old = new RawClient(await secured())
     expect(await ask(old)).toBe(200)
     place(dirname(gateway.configFile), await authority.issue({ name: 'second.example' }))
-    await expect.poll(nameShown, { timeout: 5_000 }).toBe('second.example')
+    await expect.poll(nameShown).toBe('second.example')
     expect(await ask(old)).toBe(200)
     old.destroy()
   })

@@ -37,7 +37,7 @@ test('a long answer that nobody reads is given up', async () => {
   const server = await serve(() => ({ ...textReply(''), body }), { stallMsMax: 200 })
   const client = await server.connect()
   client.send(get('/'))
-  await expect.poll(() => server.deliveries, { timeout: 5_000 }).toEqual(['aborted'])
+  await expect.poll(() => server.deliveries).toEqual(['aborted'])
 })
 
 test('connections beyond the limit are closed, and those within it are served', async () => {

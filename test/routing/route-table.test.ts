@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { parseRouteKey } from '../../src/routing/pattern.ts'
 import { createRouteTable, type RouteTable } from '../../src/routing/route-table.ts'
+import { quickest } from '../support/quickest.ts'
 import { matchNaively, type ReferenceRoute, takesPath } from './reference.ts'
 
 function read(key: string): ReferenceRoute {
@@ -162,15 +163,12 @@ function manyRoutes(count: number): RouteTable<string> {
 
 /** Best of several rounds, because other processes share the machine. */
 function nanoseconds(table: RouteTable<string>, paths: readonly string[]): number {
-  let best = Number.POSITIVE_INFINITY
-  for (let round = 0; round < 15; round++) {
-    const startedAt = performance.now()
+  const milliseconds = quickest(15, () => {
     for (let turn = 0; turn < 2000; turn++) {
       for (const target of paths) {
         if (table.match('GET', target).kind !== 'route') throw new Error(`${target} is not matched`)
       }
     }
-    best = Math.min(best, performance.now() - startedAt)
-  }
-  return (best * 1e6) / (2000 * paths.length)
+  })
+  return (milliseconds * 1e6) / (2000 * paths.length)
 }

@@ -7,7 +7,6 @@ import { type FacesShop, openFacesShop } from './shop.ts'
 
 /** RELOADS=100 is the long form. */
 const RELOADS = Number(process.env['RELOADS'] ?? '10')
-const SOON = { timeout: 30_000, interval: 100 }
 const PLAN: LoadPlan = {
   lanes: { free: 12, unpaid: 8, upload: 2, events: 1, paid: 1, upFront: 1, paidEvents: 1 },
   nuisancesPerSecond: 0,
@@ -26,7 +25,7 @@ test('reloads under load drop nothing, mix nothing and leave nothing behind', as
   const warm = startLoad(counter, PLAN)
   for (let turn = 0; turn < 2; turn++) await shop.turn()
   await warm.stop()
-  await expect.poll(() => apis.blue.connections, SOON).toBe(0)
+  await expect.poll(() => apis.blue.connections).toBe(0)
   const before = await countInside(gateway)
 
   const load = startLoad(counter, PLAN)
@@ -42,16 +41,16 @@ test('reloads under load drop nothing, mix nothing and leave nothing behind', as
   expect(report.failures).toEqual([])
   for (const kind of Object.keys(PLAN.lanes)) expect(report.byKind[kind]).toBeGreaterThan(0)
   // Red is in force again: the pools of blue have closed with their last requests.
-  await expect.poll(() => apis.blue.connections, SOON).toBe(0)
+  await expect.poll(() => apis.blue.connections).toBe(0)
   const pools = async (): Promise<number> => (await countInside(gateway)).pools
-  await expect.poll(pools, SOON).toBe(before.pools)
+  await expect.poll(pools).toBe(before.pools)
   const after = await countInside(gateway)
   expect(after.resources['Timeout'] ?? 0).toBeLessThanOrEqual(
     (before.resources['Timeout'] ?? 0) + 4,
   )
   expect(after.heapUsed - before.heapUsed).toBeLessThan(6 * 1024 ** 2)
   // What is open are the pools in force: of one API and one facilitator.
-  await expect.poll(() => figuresOf(gateway.pid).sockets, SOON).toBeLessThan(60)
+  await expect.poll(() => figuresOf(gateway.pid).sockets).toBeLessThan(60)
   const states = (): Set<string> => new Set(readRows(shop.storeFile).map(({ state }) => state))
-  await expect.poll(states, SOON).toEqual(new Set(['delivered']))
+  await expect.poll(states).toEqual(new Set(['delivered']))
 }, 600_000)

@@ -132,7 +132,7 @@ test('nobody listens: unavailable after three requests, and back without one of 
     })
   })
   await new Promise<void>(resolve => void second.listen(port, '127.0.0.1', resolve))
-  await expect.poll(() => upstream.condition(), { timeout: 5_000 }).toEqual({ kind: 'ready' })
+  await expect.poll(() => upstream.condition()).toEqual({ kind: 'ready' })
   expect([heads, changes]).toEqual([[], ['ECONNREFUSED', null]])
   await collect(asResponse(await send(upstream, requestTo('/'))).body)
   second.close()
@@ -171,11 +171,11 @@ test('the check is a GET with the headers of the upstream, on a connection of it
 })
 
 test.each([
-  ['is silent', 'TIMEOUT', () => {}],
-  ['breaks off', 'UND_ERR_SOCKET', (socket: { end(): void }) => socket.end()],
-])('a check that %s takes the target out of use', async (_name, fault, answer) => {
+  ['is silent', 'TIMEOUT', 30, () => {}],
+  ['breaks off', 'UND_ERR_SOCKET', 5_000, (socket: { end(): void }) => socket.end()],
+])('a check that %s takes the target out of use', async (_name, fault, timeoutMs, answer) => {
   const server = keepOpen(await startRawUpstream(answer))
-  const health = { path: '/', intervalMs: 30, timeoutMs: 30 }
+  const health = { path: '/', intervalMs: 30, timeoutMs }
   const upstream = keepOpen(upstreamOver([server.url], { health }))
   await expect.poll(() => upstream.targets[0]?.health.fault).toBe(fault)
 })

@@ -60,7 +60,7 @@ async function serveSecurely(options: ServerOptions = {}): Promise<SecureServer>
 
 function upstreamTo(urls: readonly string[], tls: Partial<UpstreamTlsConfig> | null): Upstream {
   const full = tls && { ca: null, identity: null, serverName: null, ...tls }
-  return keepOpen(upstreamOver(urls, { tls: full, connectTimeoutMs: 500, maxConnections: 1 }))
+  return keepOpen(upstreamOver(urls, { tls: full, connectTimeoutMs: 2_000, maxConnections: 1 }))
 }
 
 async function textOf(upstream: Upstream): Promise<string> {

@@ -62,7 +62,7 @@ test('a facilitator killed in the middle of a settle makes the same transaction 
     () => 'answered',
     () => 'lost',
   )
-  await expect.poll(() => sentCount('pending'), { timeout: 15_000 }).toBe(1)
+  await expect.poll(() => sentCount('pending')).toBe(1)
   expect(rows()).toEqual([{ state: 'settling', route: 'shop', transaction_hash: null }])
   await first.kill()
   expect(await lost).toBe('lost')
@@ -79,7 +79,7 @@ test('a facilitator killed in the middle of a settle makes the same transaction 
 
   // SIGTERM waits for what is under way.
   const late = settle(second.url, await newBody(payer)).then(response => response.json())
-  await expect.poll(() => sentCount('pending'), { timeout: 15_000 }).toBe(2)
+  await expect.poll(() => sentCount('pending')).toBe(2)
   const stopped = second.stop()
   await expect.poll(() => fetch(`${second.url}/supported`).catch(() => 'closed')).toBe('closed')
   await control.mine({ blocks: 1 })

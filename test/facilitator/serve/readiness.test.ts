@@ -6,8 +6,6 @@ import { type Chain, startChain } from '../../support/chain.ts'
 import { type RpcProxy, startRpcProxy } from '../../support/rpc-proxy.ts'
 import { type ServedFacilitator, startServedFacilitator } from '../../support/served-facilitator.ts'
 
-const SOON = { timeout: 8_000 }
-
 let chain: Chain
 let proxy: RpcProxy
 let served: ServedFacilitator
@@ -33,15 +31,15 @@ async function probe() {
 const looks = () => proxy.calls.filter(({ method }) => method === 'eth_blockNumber').length
 
 test('it is not ready while no node answers, and ready again after', async () => {
-  await expect.poll(probe, SOON).toMatchObject({ status: 200 })
+  await expect.poll(probe).toMatchObject({ status: 200 })
   proxy.answer = () => ({ kind: 'reset' })
-  await expect.poll(probe, SOON).toMatchObject({ status: 503 })
+  await expect.poll(probe).toMatchObject({ status: 503 })
   const { said } = await probe()
   const reason = 'no node of base-sepolia answers: nothing is settled there'
   expect(JSON.parse(said)).toEqual({ ready: false, reasons: [reason] })
   expect(said).not.toContain('secret-rpc-key')
   proxy.answer = () => null
-  await expect.poll(probe, SOON).toMatchObject({ status: 200 })
+  await expect.poll(probe).toMatchObject({ status: 200 })
 })
 
 test('many probes at once ask the node once', async () => {

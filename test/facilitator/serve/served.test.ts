@@ -166,7 +166,7 @@ test('metrics count by key, operation and outcome, and what gas cost; nothing se
   await (await post('/settle', bodyV2(await newPayment()), { key: OTHER_KEY })).json()
   await chain.publicClient.request({ method: 'anvil_mine', params: ['0x2'] } as never) // viem has no name for it
   const metrics = async () => (await fetch(`${served.adminUrl}/metrics`)).text()
-  await expect.poll(metrics, { timeout: 10_000 }).toMatch(/gas_spent_coins_total\{[^}]+\} 0\.0/)
+  await expect.poll(metrics).toMatch(/gas_spent_coins_total\{[^}]+\} 0\.0/)
   const text = await metrics()
   expect(text).toMatch(
     /farebox_served_requests_total\{key="other",operation="settle",outcome="settled"\} [1-9]/,
@@ -244,7 +244,7 @@ describe('without a node', () => {
     expect(stranded.rows()).toMatchObject([{ state: 'released' }])
     proxy.answer = () => null
     const settle = async () => (await post('/settle', body, { url })).json()
-    await expect.poll(settle, { timeout: 15_000 }).toMatchObject({ success: true })
+    await expect.poll(settle).toMatchObject({ success: true })
     expect(stranded.rows()).toMatchObject([{ state: 'settled' }])
   })
 })

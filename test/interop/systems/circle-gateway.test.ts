@@ -202,6 +202,6 @@ test("a settle without an answer is asked of Circle again, and never of the toke
   const pending = await circlesBuyer()(`${gateway.url}/v1/weather/paris`)
   expect(pending.status).toBe(503)
   expect(await pending.json()).toMatchObject({ code: 'settlement_pending' })
-  await expect.poll(() => gateway.states(), { timeout: 10_000 }).toEqual(['settled'])
+  await expect.poll(() => gateway.states()).toEqual(['settled'])
   expect(books.entries.size).toBe(1)
 })

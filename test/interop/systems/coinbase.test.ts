@@ -104,7 +104,7 @@ describe('what comes as a 4xx with a body', () => {
     const first = await pay(url, header)
     expect(first.status).toBe(503)
     expect(await first.json()).toMatchObject({ code: 'settlement_pending' })
-    await expect.poll(() => gateway.states(), { timeout: 10_000 }).toEqual(['settled'])
+    await expect.poll(() => gateway.states()).toEqual(['settled'])
     expect((await pay(url, header)).status).toBe(200)
     expect([await chain.balanceOf(seller.address), settles]).toEqual([before + 1_000n, 1])
   })

@@ -103,7 +103,7 @@ test('a settle in flight is a duplicate until its outcome is there: charged and 
   const pending = await pay(url, header)
   expect(pending.status).toBe(503)
   expect(await pending.json()).toMatchObject({ code: 'settlement_pending' })
-  await expect.poll(() => gateway.states(), { timeout: 15_000 }).toEqual(['settled'])
+  await expect.poll(() => gateway.states()).toEqual(['settled'])
   expect(service.duplicates()).toBe(1)
   expect(service.asked.filter(one => one === 'settle')).toHaveLength(3)
   expect((await pay(url, header)).status).toBe(200)
