@@ -13,6 +13,9 @@ type Controller = Dispatcher.DispatchController
 
 const GIVEN_UP = new Error('Nobody waits for this response any more.')
 
+/** Connections of one server, after the first, that a request may find ended before its turn. */
+const RENEWALS_MAX = 5
+
 export interface Forwarding {
   readonly request: UpstreamRequest
   /** How undici is asked; the path as it was matched. */
@@ -29,8 +32,10 @@ export class ForwardHandler implements Dispatcher.DispatchHandler {
   readonly #forwarding: Forwarding
   /** Where it is; null before it was handed to one, and after its end. */
   #target: Target | null = null
-  /** Those that could not be connected to. */
-  #tried: Target[] | null = null
+  /** Those that it does not go to again. */
+  readonly #tried: Target[] = []
+  /** Connections that ended before they came to it. */
+  #renewals = 0
   /** Null: nothing of the request was sent, for undici has not begun to write it. */
   #controller: Controller | null = null
   #body: PausedBody | null = null
@@ -100,7 +105,7 @@ export class ForwardHandler implements Dispatcher.DispatchHandler {
   onResponseError(_controller: Controller | null, error: Error): void {
     const failed = this.#leave()
     if (this.#body !== null) this.#body.fail()
-    else if (failed === null || !this.#sendElsewhere(failed, error)) this.#end(failed, error)
+    else if (failed === null || !this.#sendAgain(failed, error)) this.#end(failed, error)
   }
 
   /** The target has answered, and its connection is HTTP no more: nothing is heard of it here. */
@@ -115,16 +120,16 @@ export class ForwardHandler implements Dispatcher.DispatchHandler {
   }
 
   /** Only what can be shown not to have been acted upon by anybody is sent again. */
-  #sendElsewhere(failed: Target, error: Error): boolean {
-    const wasRefused = error instanceof NotProcessedError
+  #sendAgain(failed: Target, error: Error): boolean {
+    const refused = error instanceof NotProcessedError ? error : null
     const wasSent = this.#controller !== null || !failed.connections.isConnectFailure(error)
-    if ((wasSent && !wasRefused) || this.gaveUp) return false
+    if ((wasSent && refused === null) || this.gaveUp) return false
     if (wasTouched(this.#forwarding.request.body)) return false
-    this.#tried ??= []
-    this.#tried.push(failed)
+    const isRenewal = refused?.endsServedConnection === true && this.#renewals++ < RENEWALS_MAX
+    if (!isRenewal) this.#tried.push(failed)
     const next = this.#forwarding.targets.pick(this.#tried)
     if (next === null) return false
-    if (wasRefused) this.#blame(failed, error.code)
+    if (refused !== null && !isRenewal) this.#blame(failed, refused.code)
     this.#controller = null
     this.sendTo(next)
     return true

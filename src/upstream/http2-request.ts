@@ -9,6 +9,8 @@ import type { Readable } from 'node:stream'
 import { type Dispatcher, errors } from 'undici'
 import { withoutHeaders } from '../core/header-list.ts'
 
+const { NGHTTP2_NO_ERROR: NO_ERROR, NGHTTP2_REFUSED_STREAM: REFUSED_STREAM } = constants
+
 /** Of one request over HTTP/2, in the shape of undici's. */
 export class Http2Controller implements Dispatcher.DispatchController {
   aborted = false
@@ -54,20 +56,38 @@ export class Http2Controller implements Dispatcher.DispatchController {
 /** The server has not processed the request (RFC 9113 section 8.7): nothing came of it. */
 export class NotProcessedError extends Error {
   readonly code = 'REFUSED_STREAM'
+  /** Another connection to the same server may do: it ends this one as servers do in time. */
+  readonly endsServedConnection: boolean
+
+  constructor(endsServedConnection: boolean) {
+    super('The server has not processed the request.')
+    this.endsServedConnection = endsServedConnection
+  }
 }
 
-/** The last stream that a server may have acted upon, of those whose connection it is ending. */
-const lastStreams = new WeakMap<ClientHttp2Session, number>()
+interface Goaway {
+  readonly code: number
+  /** The last stream that the server may have acted upon. */
+  readonly lastStream: number
+}
+
+const NO_GOAWAY: Goaway = { code: NO_ERROR, lastStream: Number.POSITIVE_INFINITY }
+const goaways = new WeakMap<ClientHttp2Session, Goaway>()
 
 /** Remembers what a GOAWAY says. Call once for each connection. */
 export function heedGoaway(session: ClientHttp2Session): void {
-  session.on('goaway', (_code, lastStream) => void lastStreams.set(session, lastStream))
+  session.on('goaway', (code, lastStream) => void goaways.set(session, { code, lastStream }))
 }
 
-function wasProcessed(session: ClientHttp2Session, { id, rstCode }: ClientHttp2Stream): boolean {
-  if (rstCode === constants.NGHTTP2_REFUSED_STREAM) return false
-  const last = lastStreams.get(session)
-  return last === undefined || id === undefined || id <= last
+/** Null: it may have been processed. */
+function whyNotProcessed(
+  session: ClientHttp2Session,
+  { id = 0, rstCode }: ClientHttp2Stream,
+): NotProcessedError | null {
+  const { code, lastStream } = goaways.get(session) ?? NO_GOAWAY
+  // First, for nghttp2 resets what a GOAWAY leaves out as if it had been refused.
+  if (id > lastStream) return new NotProcessedError(code === NO_ERROR && lastStream > 0)
+  return rstCode === REFUSED_STREAM ? new NotProcessedError(false) : null
 }
 
 interface Asked {
@@ -101,8 +121,8 @@ export function exchangeHttp2(
     if (isOver) return
     isOver = true
     reset.abort()
-    const wasRefused = !hasHead && !wasProcessed(session, stream)
-    handler.onResponseError?.(controller, wasRefused ? new NotProcessedError() : error)
+    const refused = hasHead ? null : whyNotProcessed(session, stream)
+    handler.onResponseError?.(controller, refused ?? error)
   }
   controller.onAbort = fail
   stream.on('response', (...[headers, flags, raw]: HeadEvent) => {
@@ -121,11 +141,11 @@ export function exchangeHttp2(
   })
   stream.once('end', () => {
     // A stream that was reset ends as well.
-    if (isOver || stream.rstCode !== constants.NGHTTP2_NO_ERROR || !hasHead) return
+    if (isOver || stream.rstCode !== NO_ERROR || !hasHead) return
     isOver = true
     handler.onResponseEnd?.(controller, {})
     // Whatever is left of the request is not wanted.
-    if (!stream.writableFinished) stream.close(constants.NGHTTP2_NO_ERROR)
+    if (!stream.writableFinished) stream.close(NO_ERROR)
   })
   stream.on('error', fail)
   sendBody(body, stream, fail)

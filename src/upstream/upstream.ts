@@ -79,8 +79,8 @@ export interface Upstream {
   /**
    * Sends the request once; nothing that a target may have acted upon is ever repeated. While no
    * connection comes to be, or a target over HTTP/2 says that it has not processed the request, it
-   * goes from one target to the next. Resolves when the head has arrived; the body waits,
-   * paused, until it is asked for.
+   * goes to the next target, or on the next connection. Resolves when the head has arrived; the
+   * body waits, paused, until it is asked for.
    *
    * @param signalAbort Called with a function that aborts the request while it runs.
    */

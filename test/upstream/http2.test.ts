@@ -18,16 +18,7 @@ import { createTargetCheck } from '../../src/upstream/check-target.ts'
 import { openPool } from '../../src/upstream/open-pool.ts'
 import type { Upstream, UpstreamOutcome } from '../../src/upstream/upstream.ts'
 import { createAuthority } from '../support/certificates.ts'
-import { ACK, FRAME, frame, RawHttp2 } from '../support/http2-client.ts'
-import { RawClient } from '../support/raw-client.ts'
-import {
-  configOf,
-  requestTo,
-  send as sendTo,
-  targetAt,
-  upstreamAt,
-  upstreamOver,
-} from './harness.ts'
+import { configOf, targetAt, upstreamAt } from './harness.ts'
 
 const closings: (() => unknown)[] = []
 afterEach(async () => {
@@ -41,7 +32,6 @@ const EMPTY_SETTINGS = Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0])
 
 type Serve = (stream: ServerHttp2Stream, headers: Record<string, unknown>) => void
 
-/** An upstream that speaks HTTP/2 by prior knowledge, and how it is asked. */
 /** An upstream over HTTP/2 whose one target is this server, which begins to listen. */
 async function upstreamOf(server: NetServer): Promise<Upstream> {
   server.listen(0, '127.0.0.1')
@@ -283,126 +273,6 @@ describe('an upstream over HTTP/2', () => {
     const outcome = await upstream.send({ ...NOTHING, timeoutMs: 5_000 }, () => undefined)
     expect(outcome).toMatchObject({ kind: 'unreachable' })
   })
-})
-
-/** NO_ERROR, PROTOCOL_ERROR, REFUSED_STREAM and ENHANCE_YOUR_CALM (RFC 9113 section 7). */
-const [NONE, BROKEN, REFUSED, CALM] = [0, 1, 7, 11]
-
-/** A server that speaks HTTP/2 in frames: what it does with each head that comes. */
-async function openRaw(answer: (connection: RawHttp2) => void): Promise<string> {
-  const serve = async (socket: Socket): Promise<void> => {
-    const client = new RawClient(socket)
-    const connection = new RawHttp2(client)
-    await client.readBytes('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'.length)
-    connection.send(EMPTY_SETTINGS, frame(FRAME.settings, ACK, 0, Buffer.alloc(0)))
-    for (;;) {
-      await connection.until(FRAME.headers)
-      answer(connection)
-    }
-  }
-  const server = createNetServer(socket => {
-    closings.push(() => socket.destroy())
-    void serve(socket).catch(() => undefined)
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  closings.push(() => server.close())
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-}
-
-const numbers = (...all: readonly number[]): Buffer => {
-  const bytes = Buffer.alloc(4 * all.length)
-  for (const [index, number] of all.entries()) bytes.writeUInt32BE(number, 4 * index)
-  return bytes
-}
-const goaway = (lastStream: number, code: number) =>
-  frame(FRAME.goaway, 0, 0, numbers(lastStream, code))
-const reset = (code: number) => frame(FRAME.rstStream, 0, 1, numbers(code))
-
-/** An upstream of a server that does this, and of one that answers; and the bodies of the latter. */
-async function openBeside(answer: (connection: RawHttp2) => void) {
-  let asked = 0
-  const first = await openRaw(connection => {
-    asked++
-    answer(connection)
-  })
-  const bodies: string[] = []
-  const server = createServer()
-  server.on('stream', async (stream: ServerHttp2Stream) => {
-    bodies.push(Buffer.concat(await stream.toArray()).toString())
-    stream.respond({ ':status': 200 }, { endStream: true })
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const second = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  const upstream = upstreamOver([first, second], { http2: true })
-  closings.push(
-    () => server.close(),
-    () => upstream.close(),
-  )
-  return { upstream, bodies, asked: () => asked }
-}
-
-describe('a request that an upstream over HTTP/2 says it has not processed', () => {
-  test.each<[string, Buffer]>([
-    ['by REFUSED_STREAM', reset(REFUSED)],
-    ['by a GOAWAY that ends before it', goaway(0, NONE)],
-    ['by a GOAWAY for a fault that ends before it', goaway(0, CALM)],
-  ])('%s goes to another server, with its body', async (_, answer) => {
-    const { upstream, bodies, asked } = await openBeside(connection => connection.send(answer))
-    const body = Buffer.from('body')
-    const outcome = await sendTo(upstream, requestTo('/', { method: 'POST', body }))
-    expect(outcome.kind).toBe('response')
-    expect(bodies).toEqual(['body'])
-    expect(asked()).toBe(1)
-  })
-
-  test('could not be reached where there is no other server', async () => {
-    const upstream = upstreamAt(await openRaw(connection => connection.send(reset(REFUSED))), {
-      http2: true,
-    })
-    closings.push(() => upstream.close())
-    const outcome = await sendTo(upstream, requestTo('/'))
-    expect(outcome).toEqual({ kind: 'unreachable', detail: 'REFUSED_STREAM' })
-  })
-
-  test('goes nowhere else once its body was begun', async () => {
-    const { upstream, bodies } = await openBeside(async connection => {
-      await connection.until(FRAME.data)
-      connection.send(reset(REFUSED))
-    })
-    const body = new Readable({ read: () => undefined })
-    body.on('error', () => undefined)
-    body.push('part')
-    const outcome = await sendTo(upstream, requestTo('/', { method: 'POST', body }))
-    expect(outcome.kind).toBe('unreachable')
-    expect(bodies).toEqual([])
-  })
-
-  test('puts a server that says so again and again out of use', async () => {
-    const { upstream, asked } = await openBeside(connection => connection.send(goaway(0, NONE)))
-    for (let count = 0; count < 10; count++) await sendTo(upstream, requestTo('/'))
-    expect(asked()).toBe(3)
-    expect(upstream.targets[0]?.health.fault).toBe('REFUSED_STREAM')
-  })
-})
-
-test.each<[string, Buffer[]]>([
-  ['reset for a fault', [reset(BROKEN)]],
-  ['within the last that a GOAWAY names, on a connection that ends', [goaway(1, CALM)]],
-])('a request that was %s is never sent again', async (_, answer) => {
-  const { upstream, bodies } = await openBeside(connection => connection.send(...answer))
-  const outcome = await sendTo(upstream, requestTo('/'))
-  expect(outcome.kind).toBe('unreachable')
-  expect(bodies).toEqual([])
-})
-
-test('a response that was refused after its head is a broken one, and no other is asked for', async () => {
-  // :status 200, as HPACK has it in its table.
-  const head = frame(FRAME.headers, 4, 1, Buffer.from([0x88]))
-  const { upstream, bodies } = await openBeside(connection => connection.send(head, reset(REFUSED)))
-  expect((await take(await sendTo(upstream, requestTo('/')))).delivery).toBe('aborted')
-  expect(bodies).toEqual([])
 })
 
 test('a health check is asked and read as requests are, on a connection of its own', async () => {
