@@ -69,7 +69,7 @@ export function readHttp2Corpus(): Map<string, Http2Entry[]> {
   )
 }
 
-export function framesOf({ send, repeat }: Http2Entry): Buffer {
+export function framesOf({ send, repeat }: Pick<Http2Entry, 'send' | 'repeat'>): Buffer {
   const whole = (text: string): string =>
     repeat === undefined ? text : text.replace('{repeat}', repeat.text.repeat(repeat.times))
   return Buffer.concat(
@@ -91,7 +91,7 @@ export function framesOf({ send, repeat }: Http2Entry): Buffer {
 function headFrames(stream: number, fields: readonly string[], end: number): Buffer {
   const block = headerBlock(fields.map(splitField))
   const frames: Buffer[] = []
-  for (let start = 0; start < block.length; start += FRAME_BYTES_MAX) {
+  for (let start = 0; start === 0 || start < block.length; start += FRAME_BYTES_MAX) {
     const piece = block.subarray(start, start + FRAME_BYTES_MAX)
     const type = start === 0 ? FRAME.headers : FRAME.continuation
     const isLast = start + FRAME_BYTES_MAX >= block.length
@@ -112,7 +112,7 @@ export function codeOf(name: (typeof ERRORS)[number] | 'WITHOUT_A_WORD'): number
 }
 
 /** A pseudo-header's name begins with the colon that ends others. */
-function splitField(field: string): [string, string] {
+export function splitField(field: string): [string, string] {
   const colon = field.indexOf(': ', field.startsWith(': ') ? 0 : 1)
   return [field.slice(0, colon), field.slice(colon + 2)]
 }

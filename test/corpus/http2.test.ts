@@ -5,6 +5,7 @@ import {
   END_STREAM,
   FRAME,
   GET,
+  NO_TABLE,
   type RawHttp2,
   statusOf,
 } from '../support/http2-client.ts'
@@ -77,9 +78,6 @@ function behaves(start: () => Promise<Recorder>, upstream: { readonly http2?: bo
     expect(shop.forwarded()).toBeLessThanOrEqual(whole + probes + cut)
   })
 }
-
-/** Without it, an answer's status could stand in a table that we would have to keep. */
-const NO_TABLE: readonly (readonly [number, number])[] = [[1, 0]]
 
 const PROBE = GET.map(([name, value]): readonly [string, string] => {
   if (name === ':path') return [name, PROBE_TARGET]

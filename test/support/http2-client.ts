@@ -193,6 +193,9 @@ export const GET: readonly (readonly [string, string])[] = [
   [':authority', 'example.com'],
 ]
 
+/** A setting without which an answer's status could stand in a table that we would have to keep. */
+export const NO_TABLE: readonly (readonly [number, number])[] = [[1, 0]]
+
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
 
 /** Connects, and says hello with these settings: identifiers and values (RFC 9113, 6.5.2). */

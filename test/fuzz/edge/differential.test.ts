@@ -1,21 +1,16 @@
 import { expect, test } from 'vitest'
 import { whyNoNginx } from '../../support/nginx.ts'
+import { readCourse } from './course.ts'
 import { fuzzEdge } from './differential.ts'
 import { type Parser, plainParser } from './parsers.ts'
 
-/** `.ci/run` sets it to 60, and then every run starts somewhere else. */
-const LONG = process.env['FAREBOX_FUZZ_SECONDS']
-const seconds = Number(LONG ?? 4)
-const seed = Number(
-  process.env['FAREBOX_FUZZ_SEED'] ?? (LONG ? Date.now() % 0x7fff_ffff : 20_260_101),
-)
+const protocol = 'HTTP/1.1'
+const { seconds, seed } = readCourse()
 
 test(
   'whatever bytes come, the upstream sees no request that parsers disagree about',
   async () => {
-    say(`seed ${seed}, ${seconds} s, nginx: ${whyNoNginx() ?? 'reads along'}`)
-    const report = await fuzzEdge({ seconds, seed })
-    say(JSON.stringify(report))
+    const report = await fuzzEdge({ protocol, seconds, seed })
     // A gateway that refuses everything would pass every check.
     expect(report.runs).toBeGreaterThan(5 * seconds)
     expect(report.reached).toBeGreaterThan(report.runs / 10)
@@ -28,7 +23,7 @@ test(
 )
 
 test('bytes that reach the upstream as they come are found out', async () => {
-  const passing = fuzzEdge({ seconds: 15, seed, gateway: 'nothing' })
+  const passing = fuzzEdge({ protocol, seconds: 15, seed, instead: async upstream => upstream })
   await expect(passing).rejects.toMatchObject({ cause: { name: 'DisagreementError' } })
 }, 30_000)
 
@@ -41,11 +36,7 @@ test('one parser that knows no chunks is found out', async () => {
         'latin1',
       ),
     )
-  await expect(fuzzEdge({ seconds: 15, seed, planted })).rejects.toMatchObject({
+  await expect(fuzzEdge({ protocol, seconds: 15, seed, planted })).rejects.toMatchObject({
     cause: { message: expect.stringMatching(/^planted reads /) },
   })
 }, 30_000)
-
-function say(what: string): void {
-  process.stdout.write(`edge fuzz: ${what}\n`)
-}

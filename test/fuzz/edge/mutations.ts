@@ -25,32 +25,35 @@ const base = fc
   )
   .map(bytesOf)
 
-interface Mutation {
+export interface Mutation {
   readonly kind: 'insert' | 'delete' | 'replace' | 'repeat'
   readonly at: number
   readonly length: number
   readonly piece: string
 }
 
-const mutation: fc.Arbitrary<Mutation> = fc.record({
-  kind: fc.constantFrom('insert', 'insert', 'delete', 'replace', 'repeat'),
-  at: fc.nat({ max: 200 }),
-  length: fc.integer({ min: 1, max: 12 }),
-  piece: fc.oneof(
-    fc.constantFrom(...PIECES),
-    fc.integer({ min: 0, max: 255 }).map(code => String.fromCharCode(code)),
-  ),
-})
+/** @param pieces What may come in, beside any single byte. */
+export function mutationOf(pieces: readonly string[]): fc.Arbitrary<Mutation> {
+  return fc.record({
+    kind: fc.constantFrom('insert', 'insert', 'delete', 'replace', 'repeat'),
+    at: fc.nat({ max: 200 }),
+    length: fc.integer({ min: 1, max: 12 }),
+    piece: fc.oneof(
+      fc.constantFrom(...pieces),
+      fc.integer({ min: 0, max: 255 }).map(code => String.fromCharCode(code)),
+    ),
+  })
+}
 
 /** Bytes for one connection: one or two requests of the corpus, changed in a few places. */
 export const mutatedBytes: fc.Arbitrary<string> = fc
   .tuple(
     fc.array(base, { minLength: 1, maxLength: 2 }),
-    fc.array(mutation, { minLength: 0, maxLength: 4 }),
+    fc.array(mutationOf(PIECES), { minLength: 0, maxLength: 4 }),
   )
   .map(([requests, mutations]) => mutations.reduce(mutate, requests.join('')))
 
-function mutate(bytes: string, { kind, at, length, piece }: Mutation): string {
+export function mutate(bytes: string, { kind, at, length, piece }: Mutation): string {
   const start = at % (bytes.length + 1)
   const [before, cut, after] = [
     bytes.slice(0, start),

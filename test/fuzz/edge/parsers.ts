@@ -6,6 +6,8 @@ import { Duplex } from 'node:stream'
 export interface Reading {
   /** Whole requests: method, target and body, in order. */
   readonly requests: string[]
+  /** Names of all their headers, in lower case; not every parser tells. */
+  readonly names?: ReadonlySet<string>
   /** It met something that it does not take for HTTP. What follows is not read. */
   readonly broke: boolean
   /** The last request is not whole. */
@@ -34,6 +36,7 @@ export function nodeParser(insecureHTTPParser: boolean, upgrades = false): Parse
   return bytes =>
     new Promise(resolve => {
       const requests: string[] = []
+      const names = new Set<string>()
       let tunnel: Buffer | null = null
       let broke = false
       let unfinished = false
@@ -41,6 +44,7 @@ export function nodeParser(insecureHTTPParser: boolean, upgrades = false): Parse
       const take = (request: IncomingMessage, response: ServerResponse): void => {
         response.end()
         const chunks: Buffer[] = []
+        for (const name of Object.keys(request.headersDistinct)) names.add(name)
         request.on('error', () => {})
         request.on('data', chunk => chunks.push(chunk))
         request.on('end', () => {
@@ -52,7 +56,9 @@ export function nodeParser(insecureHTTPParser: boolean, upgrades = false): Parse
         server.on(event, take)
       }
       if (upgrades) {
-        server.on('upgrade', ({ method = '', url = '' }: IncomingMessage, _socket, rest) => {
+        server.on('upgrade', (request: IncomingMessage, _socket, rest) => {
+          const { method = '', url = '', headersDistinct } = request
+          for (const name of Object.keys(headersDistinct)) names.add(name)
           requests.push(describe(method, url, Buffer.alloc(0)))
           tunnel = rest
         })
@@ -71,7 +77,7 @@ export function nodeParser(insecureHTTPParser: boolean, upgrades = false): Parse
         wire.push(null)
         turns(3, () => {
           wire.destroy()
-          resolve({ requests, broke, unfinished, tunnel })
+          resolve({ requests, names, broke, unfinished, tunnel })
         })
       })
     })

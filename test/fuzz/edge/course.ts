@@ -1,0 +1,12 @@
+/** For how long a test changes requests, and where it begins. */
+export interface Course {
+  readonly seconds: number
+  readonly seed: number
+}
+
+/** `.ci/run` says 60 seconds, and then every run begins somewhere else. */
+export function readCourse(): Course {
+  const { FAREBOX_FUZZ_SECONDS: long, FAREBOX_FUZZ_SEED: given } = process.env
+  const fresh = long === undefined ? 20_260_101 : Date.now() % 0x7fff_ffff
+  return { seconds: Number(long ?? 4), seed: Number(given ?? fresh) }
+}
