@@ -38,6 +38,11 @@ export interface Http2Connections {
 /** Requests at once on one connection. Clients know it from our settings, and queue the others. */
 const STREAMS_MAX = 100
 
+/** Bytes of one body that may wait here before anybody reads them (RFC 9113 section 6.9.2). */
+const STREAM_WINDOW_BYTES = 65_535
+/** What its streams have in all: with the protocol's 64 KiB, uploads would wait for one another. */
+const CONNECTION_WINDOW_BYTES = STREAMS_MAX * STREAM_WINDOW_BYTES
+
 /**
  * Requests that a client takes back, beyond which its connection ends (CVE-2023-44487): each has
  * cost us more than it cost the client. Callers that hedge or cancel stay far below.
@@ -83,6 +88,7 @@ function createNodeServer(headerBytesMax: number): Http2Server {
     maxHeaderListPairs: 2 * HEADERS_MAX,
     settings: {
       maxConcurrentStreams: STREAMS_MAX,
+      initialWindowSize: STREAM_WINDOW_BYTES,
       maxHeaderListSize: 2 * headerBytesMax + HEADERS_MAX * FIELD_OVERHEAD_BYTES,
       enableConnectProtocol: false,
     },
@@ -116,6 +122,7 @@ function watchOver(session: ServerHttp2Session, options: Http2ServerOptions): vo
   session.setTimeout(options.idleMsMax, () => {
     if (working === 0) session.close()
   })
+  session.setLocalWindowSize(CONNECTION_WINDOW_BYTES)
   session.on('ping', asked)
   session.on('remoteSettings', asked)
 

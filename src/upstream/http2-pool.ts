@@ -25,6 +25,14 @@ const STREAMS_MAX = 100
 const IDLE_MS_MAX = 60_000
 
 /**
+ * Bytes of one body that may be under way, or wait here for a slow caller. RFC 9113's own 64 KiB,
+ * which are all that a connection has for its streams, bring 3 MB a second over 20 ms.
+ */
+const STREAM_WINDOW_BYTES = 256 * 1024
+/** What its streams have in all, so that they hold up nobody but themselves. */
+const CONNECTION_WINDOW_BYTES = STREAMS_MAX * STREAM_WINDOW_BYTES
+
+/**
  * Connections over HTTP/2, by ALPN or, to an http: origin, by prior knowledge.
  *
  * Not undici's, which takes a stream that its server took back (RST_STREAM with CANCEL) for one
@@ -126,12 +134,14 @@ export class Http2Pool implements Requests {
         this.#fail(Object.assign(new Error('no HTTP/2 here'), { code: 'NO_HTTP2' }))
         return
       }
-      this.#keep(connectHttp2(this.#origin, { createConnection: () => socket }))
+      const settings = { enablePush: false, initialWindowSize: STREAM_WINDOW_BYTES }
+      this.#keep(connectHttp2(this.#origin, { createConnection: () => socket, settings }))
     })
   }
 
   #keep(session: ClientHttp2Session): void {
     session.on('error', () => {})
+    session.setLocalWindowSize(CONNECTION_WINDOW_BYTES)
     heedGoaway(session)
     session.setTimeout(IDLE_MS_MAX, () => {
       if (this.#sessions.get(session) === 0) session.close()

@@ -53,6 +53,13 @@ describe('a request over HTTP/2', () => {
     expect(server.inFlight).toBe(0)
   })
 
+  test('may bring 64 KiB before it is read, and does not wait for a hundred others', async () => {
+    const { session } = await open(say(''))
+    await ask(session, GET)
+    expect(session.remoteSettings.initialWindowSize).toBe(65_535)
+    expect(session.state.remoteWindowSize).toBe(100 * 65_535)
+  })
+
   test('has the same face as one over HTTP/1.1', async () => {
     const { session } = await open(({ method, host, origin, clientAddress, headerValues }) =>
       textReply(JSON.stringify([method, host, origin, clientAddress, headerValues('x-a')])),

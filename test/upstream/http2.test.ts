@@ -66,6 +66,26 @@ async function open(serve: Serve) {
   return { send, abort }
 }
 
+/** Answers with a body of so many bytes, as fast as it is taken. */
+function pour(
+  stream: ServerHttp2Stream,
+  size: number,
+  onWrite: (bytes: number) => void = () => {},
+) {
+  stream.respond({ ':status': 200 })
+  let sent = 0
+  const more = (): void => {
+    while (sent < size) {
+      const bytes = Math.min(65_536, size - sent)
+      sent += bytes
+      onWrite(bytes)
+      if (!stream.write(Buffer.alloc(bytes))) return void stream.once('drain', more)
+    }
+    stream.end()
+  }
+  more()
+}
+
 interface Taken {
   readonly delivery: Delivery
   readonly text: string
@@ -169,15 +189,9 @@ describe('an upstream over HTTP/2', () => {
   test('waits while nobody reads', async () => {
     let sent = 0
     const { send } = await open(stream => {
-      stream.respond({ ':status': 200 })
-      const more = (): void => {
-        while (sent < 20_000_000) {
-          sent += 65_536
-          if (!stream.write(Buffer.alloc(65_536))) return void stream.once('drain', more)
-        }
-        stream.end()
-      }
-      more()
+      pour(stream, 20_000_000, bytes => {
+        sent += bytes
+      })
     })
     const outcome = await send()
     let before = -1
@@ -190,6 +204,31 @@ describe('an upstream over HTTP/2', () => {
       .toBe(true)
     expect(sent).toBeLessThan(2_000_000)
     expect((await take(outcome)).text).toHaveLength(sent)
+  })
+
+  test('is told that a body may be 256 KiB ahead of its reader, and a hundred of them at once', async () => {
+    const windows = Promise.withResolvers<unknown>()
+    const { send } = await open(stream => {
+      const { session } = stream
+      const { enablePush, initialWindowSize } = session?.remoteSettings ?? {}
+      const { remoteWindowSize = 0 } = session?.state ?? {}
+      windows.resolve([enablePush, initialWindowSize, remoteWindowSize])
+      stream.respond({ ':status': 200 }, { endStream: true })
+    })
+    await send()
+    expect(await windows.promise).toEqual([false, 256 * 1024, 100 * 256 * 1024])
+  })
+
+  test('may send one body while nobody reads ten others on its connection', async () => {
+    const sessions = new Set<unknown>()
+    const { send } = await open(stream => {
+      sessions.add(stream.session)
+      pour(stream, 4_000_000)
+    })
+    const others = await Promise.all(Array.from({ length: 10 }, () => send()))
+    expect((await take(await send())).text).toHaveLength(4_000_000)
+    expect(sessions.size).toBe(1)
+    for (const other of others) expect((await take(other)).text).toHaveLength(4_000_000)
   })
 
   test('that breaks off an upload hears no end of it', async () => {
