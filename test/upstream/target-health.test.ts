@@ -1,4 +1,4 @@
-import { createServer } from 'node:net'
+import { createServer, type Socket } from 'node:net'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { type Fault, TargetHealth } from '../../src/upstream/target-health.ts'
 import { startRawUpstream } from '../support/raw-upstream.ts'
@@ -170,9 +170,12 @@ test('the check is a GET with the headers of the upstream, on a connection of it
   await held
 })
 
-test.each([
+const HALF = 'HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab'
+
+test.each<[string, string, number, (socket: Socket) => void]>([
   ['is silent', 'TIMEOUT', 30, () => {}],
-  ['breaks off', 'UND_ERR_SOCKET', 5_000, (socket: { end(): void }) => socket.end()],
+  ['breaks off', 'UND_ERR_SOCKET', 5_000, socket => socket.end()],
+  ['breaks off behind its head', 'UND_ERR_SOCKET', 5_000, socket => socket.end(HALF)],
 ])('a check that %s takes the target out of use', async (_name, fault, timeoutMs, answer) => {
   const server = keepOpen(await startRawUpstream(answer))
   const health = { path: '/', intervalMs: 30, timeoutMs }
