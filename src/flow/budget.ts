@@ -5,6 +5,8 @@ import type { Clock } from '../core/time.ts'
 export interface Budget {
   /** False: spent for now. */
   take(): boolean
+  /** Milliseconds until one has been saved up again, if nobody takes it first. */
+  waitMs(): number
   /** What was taken was not needed. */
   giveBack(): void
 }
@@ -26,6 +28,7 @@ export function createBudget(
       saved -= 1
       return true
     },
+    waitMs: () => Math.ceil((Math.max(0, 1 - saved) / perSecond) * 1000),
     giveBack() {
       saved = Math.min(burst, saved + 1)
     },

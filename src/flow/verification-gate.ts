@@ -115,7 +115,7 @@ class Gate implements VerificationGate {
     const suspended = this.#suspended(group)
     if (suspended !== null && !hasPaid) return suspended
     const budget = this.#budgetToLook(group, claimed)
-    return budget === null || budget.take() ? WORTH_IT : barred('strangers')
+    return budget === null || budget.take() ? WORTH_IT : barred('strangers', budget.waitMs())
   }
 
   enter(group: string, payment: SignedBy): Entry {
@@ -132,7 +132,7 @@ class Gate implements VerificationGate {
     const address = this.#overAddress(group)
     if (address !== null) return address
     const budget = this.#newcomers(limits.newcomers)
-    if (!budget.take()) return barred('newcomers')
+    if (!budget.take()) return barred('newcomers', budget.waitMs())
     return this.#begin({ subjects: [payer, group], payer, group, budgets: [look, budget] })
   }
 
@@ -165,7 +165,7 @@ class Gate implements VerificationGate {
     }
     // Under the name of somebody who is at home there, nothing else would bound it.
     this.refused(group)
-    return address ?? barred('smart_wallets')
+    return address ?? barred('smart_wallets', budget.waitMs())
   }
 
   #overAddress(group: string): Barred | null {

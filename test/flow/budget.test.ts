@@ -14,6 +14,7 @@ function budgetWithClock(rate: { perSecond: number; burst: number }) {
   return {
     spend,
     take: () => budget.take(),
+    waitMs: () => budget.waitMs(),
     wait: (ms: number) => {
       now += ms
     },
@@ -47,6 +48,18 @@ test('being refused costs nothing', () => {
     expect(take()).toBe(false)
   }
   wait(101)
+  expect(take()).toBe(true)
+})
+
+test.each([0.3, 2, 700])('says how long it takes to save up one, at %d a second', perSecond => {
+  const { spend, take, wait, waitMs } = budgetWithClock({ perSecond, burst: 5 })
+  expect(waitMs()).toBe(0)
+  spend()
+  const whole = waitMs()
+  expect(whole).toBe(Math.ceil(1000 / perSecond))
+  wait(whole - 1)
+  expect(take()).toBe(false)
+  wait(waitMs())
   expect(take()).toBe(true)
 })
 

@@ -127,6 +127,13 @@ describe('looking into payments', () => {
     for (let count = 0; count < 1000; count++) expect(open.mayLook('0xabc')).toBe(true)
   })
 
+  test('says when the next stranger is looked into', () => {
+    const { gate } = openGate({ strangers: { requests: 2, perMs: 3_600_000 } })
+    gate.look('home', null)
+    gate.look('home', null)
+    expect(gate.look('home', null)).toMatchObject({ by: 'strangers', retryAfterMs: 1_800_000 })
+  })
+
   test('is still open to who has paid elsewhere when strangers have spent theirs', () => {
     const open = openGate()
     open.pays('0xabc')

@@ -166,7 +166,8 @@ describe('junk', () => {
       Array.from({ length: 10 }, (_, index) => payFrom(`203.0.113.${index}`, 'not base64')),
     )
     expect(malformed.filter(({ status }) => status === 400)).toHaveLength(4)
-    expect(malformed.filter(({ headers }) => headers.get('retry-after') === '1')).toHaveLength(6)
+    // One is saved up every 15 seconds.
+    expect(malformed.filter(({ headers }) => headers.get('retry-after') === '15')).toHaveLength(6)
     expect((await payFrom(home, honest)).status).toBe(200)
     const metrics = await (await fetch(`${gateway.adminUrl}/metrics`)).text()
     expect(metrics).toContain(
