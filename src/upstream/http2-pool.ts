@@ -90,13 +90,17 @@ export class Http2Pool implements Requests {
       if (job !== undefined) this.#start(session, job)
     }
     const wanted = Math.ceil(this.#waiting.length / STREAMS_MAX)
-    while (
-      this.#connecting < wanted &&
-      this.#sessions.size + this.#connecting < this.#connectionsMax
-    ) {
+    while (this.#connecting < wanted && this.#inUse + this.#connecting < this.#connectionsMax) {
       this.#open()
     }
     if (this.#waiting.length === 0 && this.#connecting === 0) this.#whenIdle?.()
+  }
+
+  /** One that its server is ending carries what it has, maybe for hours, and takes no place. */
+  get #inUse(): number {
+    let count = 0
+    for (const session of this.#sessions.keys()) if (!session.closed) count++
+    return count
   }
 
   #withRoom(): ClientHttp2Session | null {
@@ -164,10 +168,12 @@ export class Http2Pool implements Requests {
     })
   }
 
-  /** Whoever waited for this connection is told; each may try elsewhere. */
+  /** Whoever waited for this connection is told, and may try elsewhere, unless others go on. */
   #fail(error: Error): void {
     this.#connecting--
-    const told = this.#waiting.splice(0, this.#sessions.size > 0 ? 0 : STREAMS_MAX)
+    // Their turn comes when a stream ends: to connect again at once would be to do so for ever.
+    if (this.#waiting.length > 0 && this.#inUse > 0) return
+    const told = this.#waiting.splice(0, STREAMS_MAX)
     for (const { handler } of told) handler.onResponseError?.(nobody, error)
     this.#assign()
   }

@@ -186,6 +186,20 @@ describe('a connection that its server ends after so many requests', () => {
     expect(upstream.targets.map(({ health }) => health.isUp)).toEqual([true, true])
   })
 
+  test('keeps nobody waiting for the streams that it still carries', async () => {
+    const url = await openRaw((connection, { stream, count }) => {
+      // An event stream that has no end, and what is to be told from it by its number.
+      if (count === 1) connection.send(good(stream))
+      else connection.send(goaway(stream - 2, NONE))
+    })
+    const upstream = upstreamAt(url, { http2: true, maxConnections: 1 })
+    closings.push(() => upstream.close())
+    const first = asResponse(await send(upstream, requestTo('/')))
+    const second = asResponse(await send(upstream, requestTo('/')))
+    second.body.cancel()
+    first.body.cancel()
+  })
+
   test('is renewed five times for one request, and no more', async () => {
     const { url, served } = await openRenewing(1)
     const upstream = upstreamOver([url], { http2: true })

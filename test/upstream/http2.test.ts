@@ -12,6 +12,7 @@ import {
   type Socket,
 } from 'node:net'
 import { Readable } from 'node:stream'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { afterEach, describe, expect, test } from 'vitest'
 import { createTargetCheck } from '../../src/upstream/check-target.ts'
 import { openPool } from '../../src/upstream/open-pool.ts'
@@ -284,6 +285,27 @@ describe('an upstream over HTTP/2', () => {
     // Only now does the server say how many streams it takes.
     socket.write(EMPTY_SETTINGS)
     await expect.poll(() => upstream.targets[0]?.outstanding).toBe(0)
+  })
+
+  test('that takes no more connections is left alone until a stream ends', async () => {
+    const held: ServerHttp2Stream[] = []
+    const server = createServer({ settings: { maxConcurrentStreams: 1 } })
+    server.on('stream', (stream: ServerHttp2Stream) => held.push(stream))
+    // Closed, it keeps what is open, which node's own server for HTTP/2 would not.
+    const door = createNetServer(socket => server.emit('connection', socket))
+    const upstream = await upstreamOf(door)
+    const request = { ...NOTHING, timeoutMs: 20_000 }
+    const first = upstream.send(request, () => undefined)
+    await expect.poll(() => held.length).toBe(1)
+    door.close()
+    const second = upstream.send(request, () => undefined)
+    for (let turn = 0; turn < 100; turn++) await nextTurn()
+    expect(upstream.targets[0]?.health.isUp).toBe(true)
+    held[0]?.respond({ ':status': 200 }, { endStream: true })
+    await take(await first)
+    await expect.poll(() => held.length).toBe(2)
+    held[1]?.respond({ ':status': 204 }, { endStream: true })
+    expect(await second).toMatchObject({ kind: 'response', status: 204 })
   })
 
   test('that is not there could not be reached', async () => {
