@@ -1,5 +1,6 @@
 import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2'
 import type { buildConnector, Dispatcher } from 'undici'
+import { Http2Liveness } from './http2-liveness.ts'
 import { exchangeHttp2, heedGoaway } from './http2-request.ts'
 
 /** What a request needs of the connections to a target; undici's Pool is one. */
@@ -14,10 +15,18 @@ interface Job {
   readonly handler: Dispatcher.DispatchHandler
 }
 
+/** One connection. */
+interface Link {
+  readonly session: ClientHttp2Session
+  readonly liveness: Http2Liveness
+  /** That are open. */
+  streams: number
+}
+
 export interface Http2PoolLimits {
   readonly connectionsMax: number
-  /** Until a server that was connected to has said how many streams it takes. */
-  readonly greetingMsMax: number
+  /** Until a server has said how many streams it takes; or whether it is there, being silent. */
+  readonly silenceMsMax: number
 }
 
 /** A server may say that it takes more; so many streams share the fate of one connection. */
@@ -42,9 +51,8 @@ export class Http2Pool implements Requests {
   readonly #origin: URL
   readonly #connect: buildConnector.connector
   readonly #connectionsMax: number
-  readonly #greetingMsMax: number
-  /** Each with the streams that are open on it. */
-  readonly #sessions = new Map<ClientHttp2Session, number>()
+  readonly #silenceMsMax: number
+  readonly #links = new Set<Link>()
   readonly #waiting: Job[] = []
   #connecting = 0
   #whenIdle: (() => void) | null = null
@@ -52,12 +60,12 @@ export class Http2Pool implements Requests {
   constructor(
     origin: string,
     connect: buildConnector.connector,
-    { connectionsMax, greetingMsMax }: Http2PoolLimits,
+    { connectionsMax, silenceMsMax }: Http2PoolLimits,
   ) {
     this.#origin = new URL(origin)
     this.#connect = connect
     this.#connectionsMax = connectionsMax
-    this.#greetingMsMax = greetingMsMax
+    this.#silenceMsMax = silenceMsMax
   }
 
   dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
@@ -71,8 +79,8 @@ export class Http2Pool implements Requests {
         this.#whenIdle = resolve
       })
     }
-    const closing = [...this.#sessions.keys()].map(
-      session =>
+    const closing = [...this.#links].map(
+      ({ session }) =>
         new Promise<void>(resolve => {
           // Not as its callback, of which nothing is heard where a GOAWAY has been before us.
           session.once('close', resolve)
@@ -84,10 +92,10 @@ export class Http2Pool implements Requests {
 
   #assign(): void {
     while (this.#waiting.length > 0) {
-      const session = this.#withRoom()
-      if (session === null) break
+      const link = this.#withRoom()
+      if (link === null) break
       const job = this.#waiting.shift()
-      if (job !== undefined) this.#start(session, job)
+      if (job !== undefined) this.#start(link, job)
     }
     const wanted = Math.ceil(this.#waiting.length / STREAMS_MAX)
     while (this.#connecting < wanted && this.#inUse + this.#connecting < this.#connectionsMax) {
@@ -99,25 +107,28 @@ export class Http2Pool implements Requests {
   /** One that its server is ending carries what it has, maybe for hours, and takes no place. */
   get #inUse(): number {
     let count = 0
-    for (const session of this.#sessions.keys()) if (!session.closed) count++
+    for (const { session } of this.#links) if (!session.closed) count++
     return count
   }
 
-  #withRoom(): ClientHttp2Session | null {
-    for (const [session, streams] of this.#sessions) {
+  #withRoom(): Link | null {
+    for (const link of this.#links) {
+      const { session, streams } = link
       const most = Math.min(STREAMS_MAX, session.remoteSettings?.maxConcurrentStreams ?? 1)
-      if (streams < most && !session.closed && !session.destroyed) return session
+      if (streams < most && !session.closed && !session.destroyed) return link
     }
     return null
   }
 
-  #start(session: ClientHttp2Session, { options, handler }: Job): void {
-    const ended = exchangeHttp2(session, this.#origin, { options, handler })
+  #start(link: Link, job: Job): void {
+    const { session, liveness } = link
+    const heard = liveness.heard()
+    const ended = exchangeHttp2(session, this.#origin, job)
     if (ended === null) return
-    this.#sessions.set(session, (this.#sessions.get(session) ?? 0) + 1)
+    link.streams++
     void ended.then(() => {
-      const streams = this.#sessions.get(session)
-      if (streams !== undefined) this.#sessions.set(session, streams - 1)
+      link.streams--
+      liveness.doubt(heard)
       this.#assign()
     })
   }
@@ -139,30 +150,33 @@ export class Http2Pool implements Requests {
         return
       }
       const settings = { enablePush: false, initialWindowSize: STREAM_WINDOW_BYTES }
-      this.#keep(connectHttp2(this.#origin, { createConnection: () => socket, settings }))
+      const session = connectHttp2(this.#origin, { createConnection: () => socket, settings })
+      const liveness = new Http2Liveness(session, socket, this.#silenceMsMax)
+      this.#keep({ session, liveness, streams: 0 })
     })
   }
 
-  #keep(session: ClientHttp2Session): void {
+  #keep(link: Link): void {
+    const { session } = link
     session.on('error', () => {})
     session.setLocalWindowSize(CONNECTION_WINDOW_BYTES)
     heedGoaway(session)
     session.setTimeout(IDLE_MS_MAX, () => {
-      if (this.#sessions.get(session) === 0) session.close()
+      if (link.streams === 0) session.close()
     })
     // Before that, nobody knows how many streams it takes.
     let isKnown = false
-    const greeting = setTimeout(() => session.destroy(), this.#greetingMsMax)
+    const greeting = setTimeout(() => session.destroy(), this.#silenceMsMax)
     session.once('remoteSettings', () => {
       isKnown = true
       clearTimeout(greeting)
       this.#connecting--
-      if (!session.destroyed) this.#sessions.set(session, 0)
+      if (!session.destroyed) this.#links.add(link)
       this.#assign()
     })
     session.once('close', () => {
       clearTimeout(greeting)
-      this.#sessions.delete(session)
+      this.#links.delete(link)
       if (isKnown) this.#assign()
       else this.#fail(Object.assign(new Error('closed'), { code: 'NO_HTTP2' }))
     })

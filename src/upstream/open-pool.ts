@@ -39,7 +39,7 @@ export function openPool(
   const requests = config.http2
     ? new Http2Pool(target.origin, watch.around(connect), {
         connectionsMax: config.maxConnections,
-        greetingMsMax: config.connectTimeoutMs,
+        silenceMsMax: config.connectTimeoutMs,
       })
     : new Pool(target.origin, {
         connections: config.maxConnections,

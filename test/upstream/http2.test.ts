@@ -14,11 +14,12 @@ import {
 import { Readable } from 'node:stream'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { afterEach, describe, expect, test } from 'vitest'
+import type { UpstreamConfig } from '../../src/config/gateway-config.ts'
 import { createTargetCheck } from '../../src/upstream/check-target.ts'
 import { openPool } from '../../src/upstream/open-pool.ts'
 import type { Upstream, UpstreamOutcome } from '../../src/upstream/upstream.ts'
 import { createAuthority } from '../support/certificates.ts'
-import { asResponse, collect, configOf, targetAt, upstreamAt } from './harness.ts'
+import { asResponse, collect, configOf, requestTo, send, targetAt, upstreamAt } from './harness.ts'
 
 const closings: (() => unknown)[] = []
 afterEach(async () => {
@@ -33,11 +34,14 @@ const EMPTY_SETTINGS = Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0])
 type Serve = (stream: ServerHttp2Stream, headers: Record<string, unknown>) => void
 
 /** An upstream over HTTP/2 whose one target is this server, which begins to listen. */
-async function upstreamOf(server: NetServer): Promise<Upstream> {
+async function upstreamOf(
+  server: NetServer,
+  settings: Partial<UpstreamConfig> = {},
+): Promise<Upstream> {
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
-  const upstream = upstreamAt(`http://127.0.0.1:${port}`, { http2: true })
+  const upstream = upstreamAt(`http://127.0.0.1:${port}`, { http2: true, ...settings })
   closings.push(
     () => server.close(),
     () => upstream.close(),
@@ -306,6 +310,45 @@ describe('an upstream over HTTP/2', () => {
     await expect.poll(() => held.length).toBe(2)
     held[1]?.respond({ ':status': 204 }, { endStream: true })
     expect(await second).toMatchObject({ kind: 'response', status: 204 })
+  })
+
+  describe('that does not answer', () => {
+    const times = { http2: true, maxConnections: 1, connectTimeoutMs: 50 }
+    const request = requestTo('/', { timeoutMs: 100 })
+
+    test('is asked whether it is there, and keeps its connection', async () => {
+      const asked = Promise.withResolvers<void>()
+      const server = createServer()
+      let sessions = 0
+      server.on('session', session => {
+        sessions++
+        session.on('ping', () => asked.resolve())
+      })
+      const upstream = await upstreamOf(server, times)
+      // While the first one waits, the server at least takes note of our settings.
+      for (const _ of [1, 2]) expect(await send(upstream, request)).toEqual({ kind: 'timeout' })
+      await asked.promise
+      for (const _ of [1, 2]) expect(await send(upstream, request)).toEqual({ kind: 'timeout' })
+      expect(sessions).toBe(1)
+    })
+
+    test('not even then, gets another connection', async () => {
+      const sockets: Socket[] = []
+      const server = createNetServer(socket => {
+        sockets.push(socket)
+        if (sockets.length === 1) socket.write(EMPTY_SETTINGS)
+        else live.emit('connection', socket)
+      })
+      const live = createServer()
+      live.on('stream', (stream: ServerHttp2Stream) =>
+        stream.respond({ ':status': 200 }, { endStream: true }),
+      )
+      const upstream = await upstreamOf(server, times)
+      expect(await send(upstream, request)).toEqual({ kind: 'timeout' })
+      const [first] = sockets
+      if (first?.closed === false) await once(first.resume(), 'close')
+      expect((await send(upstream, requestTo('/'))).kind).toBe('response')
+    })
   })
 
   test('that is not there could not be reached', async () => {
