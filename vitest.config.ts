@@ -48,6 +48,7 @@ export default defineConfig({
       { extends: true, test: { name: 'shared', include: SHARED, isolate: false } },
       { extends: true, test: { name: 'alone', include: ['test/**/*.test.ts'], exclude: SHARED } },
     ],
+    globalSetup: 'test/support/run-folder.ts',
     pool: 'forks',
     // More than processors, on two of them: many files wait for processes and timers more than they
     // compute.
