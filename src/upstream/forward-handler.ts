@@ -53,7 +53,7 @@ export class ForwardHandler implements Dispatcher.DispatchHandler {
     target.outstanding++
     options.path = target.basePath + request.target
     options.servername = target.servername
-    target.connections.requests.dispatch(options, this)
+    target.connections.requests.dispatch(options, this, this.#renewals)
   }
 
   /** Ends the request, wherever it stands. Nothing is sent of one that still waits. */

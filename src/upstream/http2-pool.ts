@@ -5,7 +5,15 @@ import { exchangeHttp2, heedGoaway } from './http2-request.ts'
 
 /** What a request needs of the connections to a target; undici's Pool is one. */
 export interface Requests {
-  dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): unknown
+  /**
+   * @param renewals Connections that ended before they came to it: it goes before those that have
+   *                 met with fewer. Heeded over HTTP/2, where alone it can be.
+   */
+  dispatch(
+    options: Dispatcher.DispatchOptions,
+    handler: Dispatcher.DispatchHandler,
+    renewals?: number,
+  ): unknown
   /** Finishes what runs. */
   close(): Promise<void>
 }
@@ -13,6 +21,7 @@ export interface Requests {
 interface Job {
   readonly options: Dispatcher.DispatchOptions
   readonly handler: Dispatcher.DispatchHandler
+  readonly renewals: number
 }
 
 /** One connection. */
@@ -68,8 +77,14 @@ export class Http2Pool implements Requests {
     this.#silenceMsMax = silenceMsMax
   }
 
-  dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void {
-    this.#waiting.push({ options, handler })
+  dispatch(
+    options: Dispatcher.DispatchOptions,
+    handler: Dispatcher.DispatchHandler,
+    renewals = 0,
+  ): void {
+    const behind = renewals === 0 ? -1 : this.#waiting.findIndex(job => job.renewals < renewals)
+    const place = behind === -1 ? this.#waiting.length : behind
+    this.#waiting.splice(place, 0, { options, handler, renewals })
     this.#assign()
   }
 

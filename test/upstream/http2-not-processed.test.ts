@@ -172,6 +172,21 @@ describe('a connection that its server ends after so many requests', () => {
     expect(upstream.targets[0]).toMatchObject({ outstanding: 0, health: { isUp: true } })
   })
 
+  test('serves those first who have met with most of them', async () => {
+    const { url, served } = await openRenewing(3)
+    const upstream = upstreamOver([url], { http2: true })
+    closings.push(() => upstream.close())
+    const kinds: string[] = []
+    const caller = async (): Promise<void> => {
+      for (let count = 0; count < 5; count++) {
+        kinds.push((await send(upstream, requestTo('/'))).kind)
+      }
+    }
+    await Promise.all(Array.from({ length: 15 }, caller))
+    expect(kinds).toEqual(kinds.map(() => 'response'))
+    expect(served()).toBe(75)
+  })
+
   test('blames nobody where another server is up either', async () => {
     const servers = [await openRenewing(3), await openRenewing(3)]
     const upstream = upstreamOver(
