@@ -2,14 +2,15 @@ import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:ht
 import type { Socket } from 'node:net'
 import { problemReply } from '../flow/answers.ts'
 import type { ProblemCode } from '../flow/problems.ts'
+import { closeInStages, type Stages } from './staged-close.ts'
 
 /** So many may wait for the answers before theirs; then no more is read. */
 const WAITING_MAX = 16
 /** More than this, which can come only in what was read at once, end the connection. */
 const UNANSWERED_MAX = 100
 
-/** How long we read on after a refusal: closing at once could take the answer from the client. */
-const LINGER_MS = 1_000
+/** What still comes was sent before the answer could be heard. */
+const REFUSED: Stages = { quietMs: 0, lingerMs: 1_000 }
 
 export interface Connections {
   /**
@@ -27,7 +28,7 @@ export interface Connections {
   refuse(error: NodeJS.ErrnoException, socket: Socket): void
 }
 
-/** @returns Whether its answer is the connection's last: whatever follows is not a request. */
+/** @returns Whether its answer is the connection's last, which may turn out when it is given. */
 type Serve = () => { readonly isLast: boolean }
 
 /** A request that waits. */
@@ -49,7 +50,6 @@ interface Line {
 /** What stands on each connection: a refusal must not fall into another request's response. */
 export function createConnections(): Connections {
   const lines = new WeakMap<Socket, Line>()
-  const refused = new WeakSet<Socket>()
   return {
     take(request, response, serve) {
       const { socket } = request
@@ -74,16 +74,16 @@ export function createConnections(): Connections {
       return isFree
     },
     refuse(error, socket) {
-      // What still comes is read and thrown away.
-      if (refused.has(socket)) return
-      if (!socket.writable || error.code === 'ECONNRESET' || !mayAnswer(lines.get(socket))) {
+      const line = lines.get(socket)
+      // It is being closed, and what comes is thrown away.
+      if (line !== undefined && !line.takesMore && line.unanswered === 0) return
+      if (!socket.writable || error.code === 'ECONNRESET' || !mayAnswer(line)) {
         socket.destroy()
         return
       }
-      refused.add(socket)
       socket.end(refusal(PARSER_PROBLEMS[error.code ?? ''] ?? 'malformed_request'))
-      const timer = setTimeout(() => socket.destroy(), LINGER_MS)
-      socket.once('close', () => clearTimeout(timer))
+      // The parser is still at it.
+      process.nextTick(closeInStages, socket, REFUSED)
     },
   }
 }
@@ -95,12 +95,14 @@ function newLine(request: IncomingMessage, response: ServerResponse): Line {
 function begin(line: Line, socket: Socket, { response, serve }: Waiting): void {
   response.on('close', () => {
     line.unanswered--
+    if (served.isLast) line.takesMore = false
     const next = line.takesMore && socket.writable ? line.waiting.shift() : undefined
     if (next === undefined) return
     if (line.waiting.length === WAITING_MAX - 1) socket.resume()
     begin(line, socket, next)
   })
-  if (serve().isLast) line.takesMore = false
+  const served = serve()
+  if (served.isLast) line.takesMore = false
 }
 
 function wait(line: Line, socket: Socket, next: Waiting): void {

@@ -8,6 +8,7 @@ import { readHead } from './framing.ts'
 import { type ExchangeSettings, HeardRequest } from './heard-request.ts'
 import { ResponseSink, replyHeaders } from './reply.ts'
 import { limitBody } from './request-body.ts'
+import { closeInStages, type Stages } from './staged-close.ts'
 
 /** How the server stands when a request arrives. */
 export interface Arrival {
@@ -25,13 +26,16 @@ export interface Arrival {
 /** A short unread body is read away, so that the connection can carry the paid retry. */
 const READ_AWAY_BYTES_MAX = 64 * 1024
 
+/** nginx reads on for as long. */
+const STAGES: Stages = { quietMs: 500, lingerMs: 30_000 }
+
 /** So short a body goes as text, which node joins to the head: one piece costs less than two. */
 const TEXT_BYTES_MAX = 8 * 1024
 
 /** One request over HTTP/1.1. */
 export class NodeExchange extends HeardRequest implements Exchange {
   /** What follows on the connection must not be read as a request. */
-  readonly isLast: boolean
+  isLast: boolean
   /** The head is a WebSocket handshake, wherever it came. */
   protected readonly asksForWebSocket: boolean
 
@@ -116,9 +120,10 @@ export class NodeExchange extends HeardRequest implements Exchange {
   #write(reply: Reply): void {
     const response = this.#response
     const { body } = reply
-    const endsConnection = this.isLast || this.#arrival.isDraining() || this.#leavesBodyBehind()
+    this.isLast ||= this.#arrival.isDraining() || this.#leavesBodyBehind()
+    if (this.isLast && !this.#request.complete) this.#lingerAtEnd()
     try {
-      response.writeHead(reply.status, replyHeaders(reply, this.#request, endsConnection))
+      response.writeHead(reply.status, replyHeaders(reply, this.#request, this.isLast))
     } catch {
       // Nothing that may be written to the wire; better no answer than half of one.
       response.destroy()
@@ -131,6 +136,17 @@ export class NodeExchange extends HeardRequest implements Exchange {
     const { whole } = body
     if (whole == null) this.#stream(body)
     else this.#end(whole)
+  }
+
+  /** Lets a client that sends the rest of its body hear the answer that ends its connection. */
+  #lingerAtEnd(): void {
+    const socket = this.#socket
+    const { destroySoon } = socket
+    // What node:http calls once that answer is written.
+    socket.destroySoon = () => {
+      if (this.#request.complete) destroySoon.call(socket)
+      else closeInStages(socket, STAGES)
+    }
   }
 
   #end(whole: Buffer): void {

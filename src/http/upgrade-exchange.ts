@@ -9,9 +9,10 @@ import type { Socket } from 'node:net'
 import type { Delivery, Reply, ReplySink } from '../flow/exchange.ts'
 import { holdStill } from '../flow/websocket/standstill.ts'
 import { type Arrival, NodeExchange } from './exchange.ts'
+import { closeInStages, type Stages } from './staged-close.ts'
 
-/** How long we read on after an answer: closing at once could take it from the client. */
-const LINGER_MS = 1_000
+/** No body follows: only what was sent before the answer was heard. */
+const STAGES: Stages = { quietMs: 0, lingerMs: 1_000 }
 
 /**
  * A request that asked to change protocols. node:http has let go of its connection, which carries
@@ -77,13 +78,8 @@ export class UpgradeExchange extends NodeExchange {
 
   /** What still comes is no request, and is thrown away. */
   #leave(): void {
-    const client = this.#client
     this.#release()
-    client.end()
-    client.resume()
-    const timer = setTimeout(() => client.destroy(), LINGER_MS)
-    client.once('end', () => client.destroy())
-    client.once('close', () => clearTimeout(timer))
+    closeInStages(this.#client, STAGES)
   }
 }
 

@@ -383,3 +383,52 @@ test('ends with the client’s own end of the connection', async () => {
   expect(valuesOf(response, 'connection')).toEqual(['close'])
   if (!client.socket.destroyed) await once(client.socket, 'close')
 })
+
+describe('a client that sends all of its body before it reads', () => {
+  const PIECE = 'x'.repeat(1_000_000)
+  const bodies = {
+    'with its length': { framing: `Content-Length: ${20 * PIECE.length}`, piece: PIECE },
+    'in chunks': {
+      framing: 'Transfer-Encoding: chunked',
+      piece: `${PIECE.length.toString(16)}\r\n${PIECE}\r\n`,
+    },
+  }
+  const answers: Record<string, (exchange: Exchange) => Promise<unknown> | undefined> = {
+    'nobody looked at it': () => undefined,
+    'some of it was read': exchange => exchange.readBody(1_000),
+  }
+  const table = Object.entries(bodies).flatMap(([length, body]) =>
+    Object.entries(answers).map(([name, look]) => ({
+      name: `${length}, when ${name}`,
+      body,
+      look,
+    })),
+  )
+
+  test.for(table)('has its answer: $name', async ({ body, look }) => {
+    const server = await serve(async exchange => {
+      await look(exchange)
+      return textReply('enough')
+    })
+    const client = await server.connect()
+    client.send(post(body.framing, ''))
+    for (let count = 0; count < 20; count++) {
+      if (client.socket.write(body.piece)) continue
+      await Promise.race([once(client.socket, 'drain'), client.closed])
+    }
+    const response = await client.read()
+    expect(response.body.toString()).toBe('enough')
+    expect(valuesOf(response, 'connection')).toEqual(['close'])
+    await client.closed
+    expect(client.errorCode).toBeNull()
+  })
+
+  test('does not hold up a drain', async () => {
+    const server = await serve(() => textReply('enough'))
+    const client = await server.connect()
+    client.socket.allowHalfOpen = true
+    client.send(post('Content-Length: 900000', 'x'))
+    expect((await client.read()).body.toString()).toBe('enough')
+    await server.drain(1_000)
+  })
+})

@@ -17,11 +17,17 @@ import {
   weatherYaml,
 } from '../support/gateway.ts'
 
+interface Answer {
+  readonly status: number
+  readonly body: string
+  readonly receipt: string | undefined
+}
+
 /** Buyers as npm has them, unmodified, against a real chain. */
 interface Buyer {
   readonly name: string
-  /** Fetches a URL, paying when asked. */
-  get(url: string): Promise<{ status: number; body: string; receipt: string | undefined }>
+  /** Fetches a URL, or posts JSON to it, paying when asked. */
+  ask(url: string, json?: string): Promise<Answer>
   decodeReceipt(header: string): { success: boolean; transaction: string; network: string }
   readonly network: string
 }
@@ -32,7 +38,8 @@ let gateway: TestGateway
 beforeAll(async () => {
   world = await startWorld()
   await world.chain.mint(buyer.address, 100_000_000n)
-  gateway = await startTestGateway(weatherYaml(world))
+  const routes = '\n  POST /v1/long-report: {price: $0.01, rewrite: /v1/report}'
+  gateway = await startTestGateway(weatherYaml(world, { routes }))
 })
 
 afterAll(async () => {
@@ -57,8 +64,8 @@ const buyers: Buyer[] = [
   {
     name: '@x402/fetch (v2)',
     network: 'eip155:84532',
-    async get(url) {
-      const response = await wrapFetchWithPayment(fetch, evmClient())(url)
+    async ask(url, json) {
+      const response = await wrapFetchWithPayment(fetch, evmClient())(url, initFor(json))
       const receipt = response.headers.get('payment-response') ?? undefined
       return { status: response.status, body: await response.text(), receipt }
     },
@@ -67,11 +74,11 @@ const buyers: Buyer[] = [
   {
     name: '@x402/axios (v2)',
     network: 'eip155:84532',
-    async get(url) {
+    async ask(url, json) {
       // It brings an older @x402/core of its own, whose types are not those of 2.27.
       const client = new AxiosClient().register('eip155:*', new ExactEvmScheme(buyer) as never)
       const paying = wrapAxiosWithPayment(axios.create(), client)
-      const response = await paying.get(url)
+      const response = await paying(url, optionsFor(json))
       return {
         status: response.status,
         body: asText(response.data),
@@ -83,8 +90,8 @@ const buyers: Buyer[] = [
   {
     name: 'x402-fetch (v1)',
     network: 'base-sepolia',
-    async get(url) {
-      const response = await wrapFetchWithPaymentV1(fetch, walletV1() as never)(url)
+    async ask(url, json) {
+      const response = await wrapFetchWithPaymentV1(fetch, walletV1() as never)(url, initFor(json))
       const receipt = response.headers.get('x-payment-response') ?? undefined
       return { status: response.status, body: await response.text(), receipt }
     },
@@ -93,9 +100,9 @@ const buyers: Buyer[] = [
   {
     name: 'x402-axios (v1)',
     network: 'base-sepolia',
-    async get(url) {
+    async ask(url, json) {
       const paying = withPaymentInterceptor(axios.create(), walletV1() as never)
-      const response = await paying.get(url)
+      const response = await paying(url, optionsFor(json))
       return {
         status: response.status,
         body: asText(response.data),
@@ -106,6 +113,16 @@ const buyers: Buyer[] = [
   },
 ]
 
+const JSON_TYPE = { 'content-type': 'application/json' }
+
+function initFor(json: string | undefined): RequestInit {
+  return json === undefined ? {} : { method: 'POST', body: json, headers: JSON_TYPE }
+}
+
+function optionsFor(json: string | undefined) {
+  return json === undefined ? {} : { method: 'post', data: json, headers: JSON_TYPE }
+}
+
 function asText(data: unknown): string {
   return typeof data === 'string' ? data : JSON.stringify(data)
 }
@@ -113,7 +130,7 @@ function asText(data: unknown): string {
 describe.each(buyers)('an unmodified $name buyer', one => {
   test('pays for JSON, and the money is on the chain', async () => {
     const before = await world.chain.balanceOf(seller.address)
-    const { status, body, receipt } = await one.get(`${gateway.url}/v1/weather/paris`)
+    const { status, body, receipt } = await one.ask(`${gateway.url}/v1/weather/paris`)
     expect(status).toBe(200)
     expect(JSON.parse(body)).toMatchObject({ city: 'paris' })
     expect(await world.chain.balanceOf(seller.address)).toBe(before + 1_000n)
@@ -126,15 +143,25 @@ describe.each(buyers)('an unmodified $name buyer', one => {
 
   test('pays for an event stream, and gets every event', async () => {
     const before = await world.chain.balanceOf(seller.address)
-    const { status, body } = await one.get(`${gateway.url}/v1/forecast/oslo/stream`)
+    const { status, body } = await one.ask(`${gateway.url}/v1/forecast/oslo/stream`)
     expect(status).toBe(200)
     expect(body.match(/^data: /gm)).toHaveLength(5)
     expect(await world.chain.balanceOf(seller.address)).toBe(before + 10_000n)
   })
 
+  test('hears the price of an upload that is longer than it takes to be told, and pays', async () => {
+    const before = await world.chain.balanceOf(seller.address)
+    const text = 'x'.repeat(5_000_000)
+    const json = JSON.stringify({ text })
+    const { status, body } = await one.ask(`${gateway.url}/v1/long-report`, json)
+    expect(status).toBe(201)
+    expect(body).toContain(text)
+    expect(await world.chain.balanceOf(seller.address)).toBe(before + 10_000n)
+  })
+
   test('is not charged when the API fails', async () => {
     const before = await world.chain.balanceOf(seller.address)
-    const status = await one.get(`${gateway.url}/v1/broken`).then(
+    const status = await one.ask(`${gateway.url}/v1/broken`).then(
       reply => reply.status,
       error => error.response?.status,
     )

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 
-const BODY_BYTES_MAX = 1024 * 1024
+const BODY_BYTES_MAX = 16 * 1024 ** 2
 
 export interface LocalServer {
   readonly url: string
@@ -41,9 +41,10 @@ export async function readJson(request: IncomingMessage): Promise<JsonBody> {
   let size = 0
   for await (const chunk of request) {
     size += chunk.length
-    if (size > BODY_BYTES_MAX) return { kind: 'not-json' }
-    chunks.push(chunk)
+    // Read on: left in its connection, the rest would stand before the next request.
+    if (size <= BODY_BYTES_MAX) chunks.push(chunk)
   }
+  if (size > BODY_BYTES_MAX) return { kind: 'not-json' }
   try {
     return { kind: 'json', value: JSON.parse(Buffer.concat(chunks).toString()) }
   } catch {
