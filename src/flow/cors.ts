@@ -84,22 +84,23 @@ export function withCors(reply: Reply, visit: Visit): Reply {
   const { route, snapshot, exchange } = visit
   const cors = route === null ? snapshot.cors : route.cors
   if (cors === null) return reply
-  const [origin] = exchange.headerValues('origin')
-  if (origin === undefined && cors.anyOrigin) return reply
   // It has its answer, or is about something that is not listed.
   if (route === null && readPreflight(exchange) !== null) return reply
   const kept = withoutCors(reply.headers)
   // Also where nothing is allowed: a cache must not give this reply to a page that is.
   if (!cors.anyOrigin && !variesByOrigin(kept)) kept.push('Vary', 'Origin')
-  const allowed = origin === undefined ? null : originHeaders(cors, origin)
+  const [origin] = exchange.headerValues('origin')
+  const allowed = originHeaders(cors, origin)
   if (allowed === null) return { ...reply, headers: kept }
   const exposed = [...EXPOSED, ...cors.exposeHeaders].join(', ')
   return { ...reply, headers: [...kept, ...allowed, 'Access-Control-Expose-Headers', exposed] }
 }
 
-function originHeaders(cors: RouteCors, origin: string): string[] | null {
+function originHeaders(cors: RouteCors, origin: string | undefined): string[] | null {
+  // Also where no page asks: a cache may give that reply to one that does (Fetch, "CORS protocol
+  // and HTTP caches"), and it does not vary by origin.
   if (cors.anyOrigin) return ['Access-Control-Allow-Origin', '*']
-  if (!cors.allows(origin)) return null
+  if (origin === undefined || !cors.allows(origin)) return null
   const allowed = ['Access-Control-Allow-Origin', origin]
   return cors.credentials ? [...allowed, 'Access-Control-Allow-Credentials', 'true'] : allowed
 }
