@@ -27,10 +27,13 @@ function checkOrigins(origins: readonly string[], path: Path, context: CheckCont
   for (const [index, origin] of origins.entries()) {
     if (origin === '*' && origins.length === 1) continue
     const read = readHttpUrl(origin)
-    if (read.kind === 'url' && baseOf(read.url) === origin) continue
+    // A URL may have a star in its host, and no page's origin has one: they are compared whole.
+    const isWhole = !origin.includes('*')
+    if (isWhole && read.kind === 'url' && baseOf(read.url) === origin) continue
     const message = `${context.quote([...path, index])} is not a web origin`
-    const cure =
-      'Write scheme and host in lower case, like https://app.example.com, or ["*"] alone.'
+    const cure = isWhole
+      ? 'Write scheme and host in lower case, like https://app.example.com, or ["*"] alone.'
+      : 'List each origin by its name: there are no wildcards, but ["*"] alone for all of them.'
     context.report([...path, index], { message, cure })
   }
 }

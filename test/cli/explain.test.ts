@@ -108,6 +108,9 @@ describe('a route', () => {
       'answers: 200, 5B of text/plain; charset=utf-8, from this file <- 22:28 routes."POST /terms".respond',
     )
     expect(answered.join('\n')).toContain('with: x-key: (secret)')
+    // No API gets the request, but callers get the answer.
+    expect(answered.join('\n')).not.toContain('on request')
+    expect(answered.join('\n')).toContain('removes from response: x-a')
     const redirected = await factsOf('HEAD /a/old')
     expect(redirected).toEqual(
       expect.arrayContaining([

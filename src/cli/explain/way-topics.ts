@@ -17,8 +17,10 @@ import {
 export const wayTopic: Topic = {
   title: 'ON THE WAY',
   lines: subject => [
-    ...(subject.upstream === null ? answerLines(subject) : forwardLines(subject)),
-    ...headerLines(subject, 'request'),
+    // Without an upstream nobody gets the request, whatever the defaults set on it.
+    ...(subject.upstream === null
+      ? answerLines(subject)
+      : [...forwardLines(subject), ...headerLines(subject, 'request')]),
     ...headerLines(subject, 'response'),
   ],
 }
