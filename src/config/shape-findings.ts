@@ -67,7 +67,8 @@ function explainUnion(
   }
   if (!locate(tree, path).exact) return [explainMissing(path, schema)]
   const message = `cannot be ${nameKind(locate(tree, path).node)}`
-  const cure = cureFrom(schema, path, 'Write one of its forms.')
+  const forms = mapCure(schema, path, wordsOf(issue)) ?? 'Write one of its forms.'
+  const cure = cureFrom(schema, path, forms)
   return [{ path, missing: false, empty: false, aboutKey: false, message, cure }]
 }
 
@@ -75,6 +76,14 @@ function lacksKey(issue: Issue, path: Path, tree: Tree): boolean {
   const [key] = issue.path
   if (issue.path.length !== 1 || typeof key !== 'string') return false
   return !locate(tree, [...path, key]).exact
+}
+
+/** The words that may stand in the place of a full form, like off. */
+function wordsOf({ errors }: Extract<Issue, { code: 'invalid_union' }>): string[] {
+  return errors
+    .flat()
+    .flatMap(one => (one.code === 'invalid_value' && one.path.length === 0 ? one.values : []))
+    .map(String)
 }
 
 function isOfAnotherKind(issue: Issue): boolean {
@@ -88,6 +97,17 @@ function explainMissing(path: Path, schema: z.ZodType): ShapeFinding {
 
 function cureFrom(schema: z.ZodType, path: Path, otherwise: string): string {
   return descriptionAt(schema, path) ?? otherwise
+}
+
+function cureOfKind(schema: z.ZodType, path: Path): string {
+  return cureFrom(schema, path, mapCure(schema, path, []) ?? 'Write it as the examples do.')
+}
+
+/** What a setting can be; null where its full form has no keys of its own. */
+function mapCure(schema: z.ZodType, path: Path, words: readonly string[]): string | null {
+  const known = new Set(knownKeys(schema, path))
+  if (known.size === 0) return null
+  return `Write ${[...words, `a map of ${[...known].join(', ')}`].join(' or ')}.`
 }
 
 /** @param written What stands in the file, its variables unresolved; null for a list or a map. */
@@ -108,7 +128,7 @@ function explainValue(issue: Issue, written: string | null, schema: z.ZodType): 
       return { message: `${subject}is not allowed here`, cure: suggestName(written ?? '', known) }
     }
     case 'invalid_type':
-      return explainType(issue, cureFrom(schema, path, 'Write it as the examples do.'), written)
+      return explainType(issue, cureOfKind(schema, path), written)
     case 'too_small':
       return { message: 'is empty', cure: cureFrom(schema, path, 'Write at least one entry.') }
     case 'too_big':

@@ -130,6 +130,10 @@ describe('what cannot be meant', () => {
       '/a: cors.credentials: cannot be on for every web page',
     ],
     [
+      'cors: {origins: ["https://*.example.com"]}',
+      '/a: cors.origins[0]: "https://*.example.com" is not a web origin',
+    ],
+    [
       'cors: {origins: ["*"], exposeHeaders: ["a b"]}',
       '/a: cors.exposeHeaders[0]: is not the name of a header',
     ],
@@ -137,6 +141,16 @@ describe('what cannot be meant', () => {
     const problems = problemsOf(`${HEAD}routes: {/a: {price: free, ${setting}}}`)
     const said = problems.map(({ item, message }) => `${item}: ${message}`)
     expect(said).toEqual([problem.replace('/a: ', 'routes."/a".')])
+  })
+
+  it.each([
+    ['rateLimit: 100', 'Write off or a map of requests, per, by.'],
+    ['cors: on', 'Write off or a map of origins, credentials, exposeHeaders, maxAge.'],
+    ['redirect: https://a.example/', 'Write a map of to, status.'],
+    ['respond: ok', 'Write a map of status, body, file, headers.'],
+  ])('is %s, with the keys of the form that was meant', (setting, cure) => {
+    const problems = problemsOf(`${HEAD}routes: {/a: {price: free, ${setting}}}`)
+    expect(problems).toMatchObject([{ item: expect.stringMatching(/^routes\."\/a"\./), cure }])
   })
 
   it('is a priced redirect', () => {
