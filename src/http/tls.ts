@@ -17,6 +17,9 @@ export interface TlsListener {
  *
  * @param acceptHttp2 Takes the connections whose client has chosen HTTP/2. Null: none may.
  */
+/** A handshake fails that offers others only; curl --http1.0 offers the second alone. */
+const HTTP1 = ['http/1.1', 'http/1.0']
+
 export function createTlsListener(
   tls: TlsConfig,
   options: ServerOptions & { readonly handshakeTimeout: number },
@@ -25,7 +28,7 @@ export function createTlsListener(
   const server = createServer({
     ...options,
     ...secureContext(tls),
-    ALPNProtocols: acceptHttp2 === null ? ['http/1.1'] : ['h2', 'http/1.1'],
+    ALPNProtocols: acceptHttp2 === null ? HTTP1 : ['h2', ...HTTP1],
     requestCert: tls.clientCa !== null,
     // Who has none is served as well: it is for the routes to say what a certificate opens.
     rejectUnauthorized: false,

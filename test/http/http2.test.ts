@@ -152,7 +152,8 @@ describe('a client without HTTP/2', () => {
   test('is served over HTTP/1.1 by the same listener', async () => {
     const { server } = await open(say('1.1'))
     const { hostname: host, port } = new URL(server.url)
-    for (const protocols of [['http/1.1'], []]) {
+    // The last is what curl --http1.0 offers.
+    for (const protocols of [['http/1.1'], [], ['http/1.0']]) {
       const socket = connectTls({
         ...{ host, port: Number(port), ca: authority.cert },
         ...(protocols.length > 0 ? { ALPNProtocols: protocols } : {}),
