@@ -11,7 +11,6 @@ process.env['NODE_COMPILE_CACHE'] ??= join(import.meta.dirname, 'node_modules/.c
 /** Files that take longer than their size lets expect. */
 const LONG = [
   'fuzz/edge/differential',
-  'fuzz/edge/http2-differential',
   'simulation/simulation',
   'gateway/many-processes',
   'failures/database',
