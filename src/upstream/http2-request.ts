@@ -1,3 +1,4 @@
+import { IncomingMessage } from 'node:http'
 import {
   type ClientHttp2Session,
   type ClientHttp2Stream,
@@ -177,8 +178,14 @@ function sendBody(
   body.once('close', () => {
     if (!body.readableEnded) fail(body.errored ?? new errors.RequestAbortedError())
   })
-  stream.once('close', () => body.destroy())
+  stream.once('close', () => letGo(body))
   body.pipe(stream)
+}
+
+/** The rest of it is not wanted: whoever sends it may have to hear why. */
+function letGo(body: Readable): void {
+  // Destroyed, it would end the client's connection, over which the answer goes. It stands still.
+  if (!(body instanceof IncomingMessage)) body.destroy()
 }
 
 /** They speak of an HTTP/1.1 connection (RFC 9113 section 8.2.2), or stand in pseudo-headers. */

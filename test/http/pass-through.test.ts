@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { createServer as createHttp2Server, type ServerHttp2Stream } from 'node:http2'
+import type { AddressInfo } from 'node:net'
 import { describe, expect, test } from 'vitest'
 import { serveLocally } from '../support/json-server.ts'
 import { CutShortError, valuesOf } from '../support/raw-client.ts'
@@ -26,6 +28,18 @@ async function inFrontOfRaw(
   const upstream = await startRawUpstream(answer)
   onStop(() => upstream.close())
   return { server: await serveUpstream(upstream.url), upstream }
+}
+
+async function inFrontOfHttp2(answer: (stream: ServerHttp2Stream) => void): Promise<TestServer> {
+  const upstream = createHttp2Server().on('stream', (stream: ServerHttp2Stream) => {
+    stream.on('error', () => {})
+    answer(stream)
+  })
+  upstream.listen(0, '127.0.0.1')
+  await once(upstream, 'listening')
+  onStop(() => upstream.close())
+  const { port } = upstream.address() as AddressInfo // it listens on a port
+  return serveUpstream(`http://127.0.0.1:${port}`, { upstream: { http2: true } })
 }
 
 const MEGABYTE = 1024 * 1024
@@ -397,6 +411,21 @@ describe('uploads', () => {
     expect(response.status).toBe(502)
     expect(valuesOf(response, 'connection')).toEqual(['close'])
     await client.closed
+  })
+
+  test.each([
+    [413, (stream: ServerHttp2Stream) => stream.respond({ ':status': 413 }, { endStream: true })],
+    [502, (stream: ServerHttp2Stream) => stream.close(2)],
+  ])('an upstream over HTTP/2 that ends an upload before it is whole: %i', async (status, end) => {
+    const server = await inFrontOfHttp2(end)
+    const client = await server.connect()
+    client.send(post(`Content-Length: ${MEGABYTE}`, 'x'.repeat(MEGABYTE / 2)))
+    const response = await client.read()
+    expect(response.status).toBe(status)
+    expect(valuesOf(response, 'connection')).toEqual(['close'])
+    client.send('x'.repeat(MEGABYTE / 2))
+    await client.closed
+    expect(client.errorCode).toBe(null)
   })
 
   test('a chunked body over the limit: 413, and the upstream never sees its end', async () => {
