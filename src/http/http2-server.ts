@@ -44,6 +44,13 @@ const STREAM_WINDOW_BYTES = 65_535
 const CONNECTION_WINDOW_BYTES = STREAMS_MAX * STREAM_WINDOW_BYTES
 
 /**
+ * Beyond any: node:http2 counts what waits to be sent, never takes off what was left of a stream
+ * that its client reset (26.10), and refuses every request on a connection once it has counted 10.
+ * What really waits is bounded by the streams.
+ */
+const COUNTED_MEGABYTES_MAX = 1_000_000
+
+/**
  * Requests that a client takes back, beyond which its connection ends (CVE-2023-44487): each has
  * cost us more than it cost the client. Callers that hedge or cancel stay far below.
  */
@@ -86,6 +93,7 @@ function createNodeServer(headerBytesMax: number): Http2Server {
   return createServer({
     // What is a little too much is answered with a problem; what is far too much ends the stream.
     maxHeaderListPairs: 2 * HEADERS_MAX,
+    maxSessionMemory: COUNTED_MEGABYTES_MAX,
     settings: {
       maxConcurrentStreams: STREAMS_MAX,
       initialWindowSize: STREAM_WINDOW_BYTES,

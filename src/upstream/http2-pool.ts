@@ -51,6 +51,13 @@ const STREAM_WINDOW_BYTES = 256 * 1024
 const CONNECTION_WINDOW_BYTES = STREAMS_MAX * STREAM_WINDOW_BYTES
 
 /**
+ * Beyond any: node:http2 counts what waits to be sent, never takes off what was left of a stream
+ * that its server reset (26.10), and refuses every answer on a connection once it has counted 10.
+ * What really waits is bounded by the streams.
+ */
+const COUNTED_MEGABYTES_MAX = 1_000_000
+
+/**
  * Connections over HTTP/2, by ALPN or, to an http: origin, by prior knowledge.
  *
  * Not undici's, which takes a stream that its server took back (RST_STREAM with CANCEL) for one
@@ -165,7 +172,11 @@ export class Http2Pool implements Requests {
         return
       }
       const settings = { enablePush: false, initialWindowSize: STREAM_WINDOW_BYTES }
-      const session = connectHttp2(this.#origin, { createConnection: () => socket, settings })
+      const session = connectHttp2(this.#origin, {
+        createConnection: () => socket,
+        settings,
+        maxSessionMemory: COUNTED_MEGABYTES_MAX,
+      })
       const liveness = new Http2Liveness(session, socket, this.#silenceMsMax)
       this.#keep({ session, liveness, streams: 0 })
     })

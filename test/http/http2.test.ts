@@ -1,4 +1,5 @@
-import type { ClientHttp2Session } from 'node:http2'
+import { once } from 'node:events'
+import { type ClientHttp2Session, constants } from 'node:http2'
 import { connect as connectTls } from 'node:tls'
 import { beforeAll, describe, expect, test } from 'vitest'
 import type { TlsConfig } from '../../src/config/tls-config.ts'
@@ -51,6 +52,19 @@ describe('a request over HTTP/2', () => {
     expect((await ask(session, GET)).body).toBe('/')
     await expect.poll(() => server.deliveries).toEqual(['delivered', 'delivered'])
     expect(server.inFlight).toBe(0)
+  })
+
+  test('is answered however many answers were taken back before', async () => {
+    const long = textReply('x'.repeat(1_000_000))
+    const { session } = await open(({ rawTarget }) => (rawTarget === '/' ? textReply('') : long))
+    // More in all than node:http2 allows to wait on one connection.
+    for (let count = 0; count < 20; count++) {
+      const stream = session.request({ ...GET, ':path': '/long' })
+      await once(stream, 'response')
+      stream.close(constants.NGHTTP2_CANCEL)
+      await once(stream, 'close')
+    }
+    expect((await ask(session, GET)).status).toBe(200)
   })
 
   test('may bring 64 KiB before it is read, and does not wait for a hundred others', async () => {

@@ -233,6 +233,18 @@ describe('an upstream over HTTP/2', () => {
     expect(await closed.promise).toBe(false)
   })
 
+  test('that takes back one upload after the other still answers', async () => {
+    const { send } = await open((stream, { ':method': method }) => {
+      if (method === 'GET') stream.respond({ ':status': 204 }, { endStream: true })
+      else stream.close(8)
+    })
+    // More in all than node:http2 allows to wait on one connection.
+    for (let count = 0; count < 20; count++) {
+      expect(await send(Buffer.alloc(1_000_000))).toMatchObject({ kind: 'unreachable' })
+    }
+    expect(await send()).toMatchObject({ kind: 'response', status: 204 })
+  })
+
   test.each<[string, (socket: Socket) => void]>([
     ['hangs up instead of speaking HTTP/2', socket => socket.destroy()],
     ['is connected to and says nothing', socket => socket.resume()],
