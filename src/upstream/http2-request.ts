@@ -1,4 +1,3 @@
-import { IncomingMessage } from 'node:http'
 import {
   type ClientHttp2Session,
   type ClientHttp2Stream,
@@ -178,14 +177,9 @@ function sendBody(
   body.once('close', () => {
     if (!body.readableEnded) fail(body.errored ?? new errors.RequestAbortedError())
   })
-  stream.once('close', () => letGo(body))
+  // Not destroyed: with a request over HTTP/1.1, so would be the connection that the answer takes.
+  stream.once('close', () => body.unpipe(stream))
   body.pipe(stream)
-}
-
-/** The rest of it is not wanted: whoever sends it may have to hear why. */
-function letGo(body: Readable): void {
-  // Destroyed, it would end the client's connection, over which the answer goes. It stands still.
-  if (!(body instanceof IncomingMessage)) body.destroy()
 }
 
 /** They speak of an HTTP/1.1 connection (RFC 9113 section 8.2.2), or stand in pseudo-headers. */
