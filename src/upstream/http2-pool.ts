@@ -57,6 +57,9 @@ const CONNECTION_WINDOW_BYTES = STREAMS_MAX * STREAM_WINDOW_BYTES
  */
 const COUNTED_MEGABYTES_MAX = 1_000_000
 
+/** Of a head. Over HTTP/1.1 nothing but their bytes is bounded, as nghttp2 does here: to 64 KiB. */
+const FIELDS_MAX = 2_000
+
 /**
  * Connections over HTTP/2, by ALPN or, to an http: origin, by prior knowledge.
  *
@@ -176,6 +179,7 @@ export class Http2Pool implements Requests {
         createConnection: () => socket,
         settings,
         maxSessionMemory: COUNTED_MEGABYTES_MAX,
+        maxHeaderListPairs: FIELDS_MAX,
       })
       const liveness = new Http2Liveness(session, socket, this.#silenceMsMax)
       this.#keep({ session, liveness, streams: 0 })

@@ -233,6 +233,15 @@ describe('an upstream over HTTP/2', () => {
     expect(await closed.promise).toBe(false)
   })
 
+  test('may answer with hundreds of header fields', async () => {
+    const cookies = Array.from({ length: 500 }, (_, count) => `c${count}=1`)
+    const { send } = await open(stream => {
+      stream.respond({ ':status': 200, 'set-cookie': cookies }, { endStream: true })
+    })
+    const { headers } = asResponse(await send())
+    expect(headers.filter(text => text === 'set-cookie')).toHaveLength(500)
+  })
+
   test('that takes back one upload after the other still answers', async () => {
     const { send } = await open((stream, { ':method': method }) => {
       if (method === 'GET') stream.respond({ ':status': 204 }, { endStream: true })
