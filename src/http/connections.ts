@@ -2,15 +2,12 @@ import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:ht
 import type { Socket } from 'node:net'
 import { problemReply } from '../flow/answers.ts'
 import type { ProblemCode } from '../flow/problems.ts'
-import { closeInStages, type Stages } from './staged-close.ts'
+import { AT_ONCE, closeInStages } from './staged-close.ts'
 
 /** So many may wait for the answers before theirs; then no more is read. */
 const WAITING_MAX = 16
 /** More than this, which can come only in what was read at once, end the connection. */
 const UNANSWERED_MAX = 100
-
-/** What still comes was sent before the answer could be heard. */
-const REFUSED: Stages = { quietMs: 0, lingerMs: 1_000 }
 
 export interface Connections {
   /**
@@ -83,7 +80,7 @@ export function createConnections(): Connections {
       }
       socket.end(refusal(PARSER_PROBLEMS[error.code ?? ''] ?? 'malformed_request'))
       // The parser is still at it.
-      process.nextTick(closeInStages, socket, REFUSED)
+      process.nextTick(closeInStages, socket, AT_ONCE)
     },
   }
 }

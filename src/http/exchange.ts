@@ -8,7 +8,7 @@ import { readHead } from './framing.ts'
 import { type ExchangeSettings, HeardRequest } from './heard-request.ts'
 import { ResponseSink, replyHeaders } from './reply.ts'
 import { limitBody } from './request-body.ts'
-import { closeInStages, type Stages } from './staged-close.ts'
+import { closeInStages, ONCE_QUIET } from './staged-close.ts'
 
 /** How the server stands when a request arrives. */
 export interface Arrival {
@@ -25,9 +25,6 @@ export interface Arrival {
 
 /** A short unread body is read away, so that the connection can carry the paid retry. */
 const READ_AWAY_BYTES_MAX = 64 * 1024
-
-/** nginx reads on for as long. */
-const STAGES: Stages = { quietMs: 500, lingerMs: 30_000 }
 
 /** So short a body goes as text, which node joins to the head: one piece costs less than two. */
 const TEXT_BYTES_MAX = 8 * 1024
@@ -145,7 +142,7 @@ export class NodeExchange extends HeardRequest implements Exchange {
     // What node:http calls once that answer is written.
     socket.destroySoon = () => {
       if (this.#request.complete) destroySoon.call(socket)
-      else closeInStages(socket, STAGES)
+      else closeInStages(socket, ONCE_QUIET)
     }
   }
 

@@ -7,6 +7,7 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2'
 import type { TLSSocket } from 'node:tls'
+import { HTTP2_COUNTED_MEGABYTES_MAX } from '../core/http2-memory.ts'
 import { unixMs } from '../core/time.ts'
 import { createBudget } from '../flow/budget.ts'
 import { HEADERS_MAX } from './framing.ts'
@@ -42,13 +43,6 @@ const STREAMS_MAX = 100
 const STREAM_WINDOW_BYTES = 65_535
 /** What its streams have in all: with the protocol's 64 KiB, uploads would wait for one another. */
 const CONNECTION_WINDOW_BYTES = STREAMS_MAX * STREAM_WINDOW_BYTES
-
-/**
- * Beyond any: node:http2 counts what waits to be sent, never takes off what was left of a stream
- * that its client reset (26.10), and refuses every request on a connection once it has counted 10.
- * What really waits is bounded by the streams.
- */
-const COUNTED_MEGABYTES_MAX = 1_000_000
 
 /**
  * Requests that a client takes back, beyond which its connection ends (CVE-2023-44487): each has
@@ -93,7 +87,7 @@ function createNodeServer(headerBytesMax: number): Http2Server {
   return createServer({
     // What is a little too much is answered with a problem; what is far too much ends the stream.
     maxHeaderListPairs: 2 * HEADERS_MAX,
-    maxSessionMemory: COUNTED_MEGABYTES_MAX,
+    maxSessionMemory: HTTP2_COUNTED_MEGABYTES_MAX,
     settings: {
       maxConcurrentStreams: STREAMS_MAX,
       initialWindowSize: STREAM_WINDOW_BYTES,

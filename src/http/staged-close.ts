@@ -1,12 +1,18 @@
 import type { Socket } from 'node:net'
 
 /** When the two sides of a connection end. */
-export interface Stages {
+interface Stages {
   /** Ours: once nothing has come from the client for so long. */
   readonly quietMs: number
   /** The client's, at the latest, counted from now. */
   readonly lingerMs: number
 }
+
+/** For a client that sends the rest of its body; nginx reads on for as long. */
+export const ONCE_QUIET: Stages = { quietMs: 500, lingerMs: 30_000 }
+
+/** No body follows: what still comes was sent before the answer could be heard. */
+export const AT_ONCE: Stages = { quietMs: 0, lingerMs: 1_000 }
 
 /** How long a client may be silent, before and behind the end of our side; nginx has the same. */
 const SILENCE_MS_MAX = 5_000

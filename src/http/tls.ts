@@ -12,14 +12,14 @@ export interface TlsListener {
   destroyConnections(): void
 }
 
+/** A handshake fails that offers others only; curl --http1.0 offers the second alone. */
+const HTTP1 = ['http/1.1', 'http/1.0']
+
 /**
  * node:http's server over TLS: what it says of HTTP/1.1 holds on both.
  *
  * @param acceptHttp2 Takes the connections whose client has chosen HTTP/2. Null: none may.
  */
-/** A handshake fails that offers others only; curl --http1.0 offers the second alone. */
-const HTTP1 = ['http/1.1', 'http/1.0']
-
 export function createTlsListener(
   tls: TlsConfig,
   options: ServerOptions & { readonly handshakeTimeout: number },

@@ -9,10 +9,7 @@ import type { Socket } from 'node:net'
 import type { Delivery, Reply, ReplySink } from '../flow/exchange.ts'
 import { holdStill } from '../flow/websocket/standstill.ts'
 import { type Arrival, NodeExchange } from './exchange.ts'
-import { closeInStages, type Stages } from './staged-close.ts'
-
-/** No body follows: only what was sent before the answer was heard. */
-const STAGES: Stages = { quietMs: 0, lingerMs: 1_000 }
+import { AT_ONCE, closeInStages } from './staged-close.ts'
 
 /**
  * A request that asked to change protocols. node:http has let go of its connection, which carries
@@ -79,7 +76,7 @@ export class UpgradeExchange extends NodeExchange {
   /** What still comes is no request, and is thrown away. */
   #leave(): void {
     this.#release()
-    closeInStages(this.#client, STAGES)
+    closeInStages(this.#client, AT_ONCE)
   }
 }
 

@@ -33,7 +33,7 @@ export class ForwardHandler implements Dispatcher.DispatchHandler {
   /** Where it is; null before it was handed to one, and after its end. */
   #target: Target | null = null
   /** Those that it does not go to again. */
-  readonly #tried: Target[] = []
+  #tried: Target[] | null = null
   /** Connections that ended before they came to it. */
   #renewals = 0
   /** Null: nothing of the request was sent, for undici has not begun to write it. */
@@ -126,7 +126,10 @@ export class ForwardHandler implements Dispatcher.DispatchHandler {
     if ((wasSent && refused === null) || this.gaveUp) return false
     if (wasTouched(this.#forwarding.request.body)) return false
     const isRenewal = refused?.endsServedConnection === true && this.#renewals++ < RENEWALS_MAX
-    if (!isRenewal) this.#tried.push(failed)
+    if (!isRenewal) {
+      this.#tried ??= []
+      this.#tried.push(failed)
+    }
     const next = this.#forwarding.targets.pick(this.#tried)
     if (next === null) return false
     if (refused !== null && !isRenewal) this.#blame(failed, refused.code)

@@ -1,5 +1,6 @@
 import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2'
 import type { buildConnector, Dispatcher } from 'undici'
+import { HTTP2_COUNTED_MEGABYTES_MAX } from '../core/http2-memory.ts'
 import { Http2Liveness } from './http2-liveness.ts'
 import { exchangeHttp2, heedGoaway } from './http2-request.ts'
 
@@ -49,13 +50,6 @@ const IDLE_MS_MAX = 60_000
 const STREAM_WINDOW_BYTES = 256 * 1024
 /** What its streams have in all, so that they hold up nobody but themselves. */
 const CONNECTION_WINDOW_BYTES = STREAMS_MAX * STREAM_WINDOW_BYTES
-
-/**
- * Beyond any: node:http2 counts what waits to be sent, never takes off what was left of a stream
- * that its server reset (26.10), and refuses every answer on a connection once it has counted 10.
- * What really waits is bounded by the streams.
- */
-const COUNTED_MEGABYTES_MAX = 1_000_000
 
 /** Of a head. Over HTTP/1.1 nothing but their bytes is bounded, as nghttp2 does here: to 64 KiB. */
 const FIELDS_MAX = 2_000
@@ -178,7 +172,7 @@ export class Http2Pool implements Requests {
       const session = connectHttp2(this.#origin, {
         createConnection: () => socket,
         settings,
-        maxSessionMemory: COUNTED_MEGABYTES_MAX,
+        maxSessionMemory: HTTP2_COUNTED_MEGABYTES_MAX,
         maxHeaderListPairs: FIELDS_MAX,
       })
       const liveness = new Http2Liveness(session, socket, this.#silenceMsMax)
