@@ -5,16 +5,16 @@ import { text } from 'node:stream/consumers'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { unixMs } from '../../src/core/time.ts'
+import type { Exchange } from '../../src/flow/exchange.ts'
 import { closeInStages } from '../../src/http/staged-close.ts'
 import { createAuthority } from '../support/certificates.ts'
-import { onStop, serve, stopAfterEach, textReply } from './harness.ts'
+import { valuesOf } from '../support/raw-client.ts'
+import { onStop, post, serve, stopAfterEach, textReply } from './harness.ts'
 
 stopAfterEach()
 
 const MEGABYTE = 1024 ** 2
 const LONG = 4 * MEGABYTE
-
-const post = (fields: string): string => `POST / HTTP/1.1\r\nHost: a\r\n${fields}\r\n\r\n`
 
 describe('an answer before the end of its request', () => {
   test('reaches a client that sends all of it before it reads', async () => {
@@ -73,4 +73,53 @@ test('who never stops sending is ended all the same', async () => {
   await ended
   clearInterval(timer)
   socket.destroy()
+})
+
+describe('a client that sends all of its body before it reads', () => {
+  const PIECE = 'x'.repeat(1_000_000)
+  const bodies = {
+    'with its length': { framing: `Content-Length: ${20 * PIECE.length}`, piece: PIECE },
+    'in chunks': {
+      framing: 'Transfer-Encoding: chunked',
+      piece: `${PIECE.length.toString(16)}\r\n${PIECE}\r\n`,
+    },
+  }
+  const answers: Record<string, (exchange: Exchange) => Promise<unknown> | undefined> = {
+    'nobody looked at it': () => undefined,
+    'some of it was read': exchange => exchange.readBody(1_000),
+  }
+  const table = Object.entries(bodies).flatMap(([length, body]) =>
+    Object.entries(answers).map(([name, look]) => ({
+      name: `${length}, when ${name}`,
+      body,
+      look,
+    })),
+  )
+
+  test.for(table)('has its answer: $name', async ({ body, look }) => {
+    const server = await serve(async exchange => {
+      await look(exchange)
+      return textReply('enough')
+    })
+    const client = await server.connect()
+    client.send(post(body.framing, ''))
+    for (let count = 0; count < 20; count++) {
+      if (client.socket.write(body.piece)) continue
+      await Promise.race([once(client.socket, 'drain'), client.closed])
+    }
+    const response = await client.read()
+    expect(response.body.toString()).toBe('enough')
+    expect(valuesOf(response, 'connection')).toEqual(['close'])
+    await client.closed
+    expect(client.errorCode).toBeNull()
+  })
+
+  test('does not hold up a drain', async () => {
+    const server = await serve(() => textReply('enough'))
+    const client = await server.connect()
+    client.socket.allowHalfOpen = true
+    client.send(post('Content-Length: 900000', 'x'))
+    expect((await client.read()).body.toString()).toBe('enough')
+    await server.drain(1_000)
+  })
 })

@@ -2,16 +2,14 @@ import { once } from 'node:events'
 import { createServer, type ServerHttp2Stream } from 'node:http2'
 import { type AddressInfo, createServer as createNetServer, type Socket } from 'node:net'
 import { Readable } from 'node:stream'
-import { afterEach, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { Upstream, UpstreamOutcome } from '../../src/upstream/upstream.ts'
 import { ACK, END_HEADERS, END_STREAM, FRAME, frame, RawHttp2 } from '../support/http2-client.ts'
 import { RawClient } from '../support/raw-client.ts'
 import { asResponse, collect, requestTo, send, upstreamAt, upstreamOver } from './harness.ts'
+import { closeAfterEach, keepOpen } from './servers.ts'
 
-const closings: (() => unknown)[] = []
-afterEach(async () => {
-  for (const close of closings.splice(0).reverse()) await close()
-})
+closeAfterEach()
 
 /** NO_ERROR, PROTOCOL_ERROR, REFUSED_STREAM and ENHANCE_YOUR_CALM (RFC 9113 section 7). */
 const [NONE, BROKEN, REFUSED, CALM] = [0, 1, 7, 11]
@@ -34,12 +32,12 @@ async function openRaw(
     }
   }
   const server = createNetServer(socket => {
-    closings.push(() => socket.destroy())
+    keepOpen({ close: async () => void socket.destroy() })
     void serve(socket).catch(() => undefined)
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
-  closings.push(() => server.close())
+  keepOpen({ close: async () => void server.close() })
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
@@ -72,10 +70,8 @@ async function openBeside(answer: (connection: RawHttp2) => void) {
   await once(server, 'listening')
   const second = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   const upstream = upstreamOver([first, second], { http2: true })
-  closings.push(
-    () => server.close(),
-    () => upstream.close(),
-  )
+  keepOpen({ close: async () => void server.close() })
+  keepOpen(upstream)
   return { upstream, bodies, asked: () => asked }
 }
 
@@ -97,7 +93,7 @@ describe('a request that an upstream over HTTP/2 says it has not processed', () 
     const upstream = upstreamAt(await openRaw(connection => connection.send(reset(REFUSED))), {
       http2: true,
     })
-    closings.push(() => upstream.close())
+    keepOpen(upstream)
     const outcome = await send(upstream, requestTo('/'))
     expect(outcome).toEqual({ kind: 'unreachable', detail: 'REFUSED_STREAM' })
   })
@@ -165,7 +161,7 @@ describe('a connection that its server ends after so many requests', () => {
   test('leaves the rest to a new one to the same server, which is blamed for nothing', async () => {
     const { url, served } = await openRenewing(3)
     const upstream = upstreamOver([url], { http2: true })
-    closings.push(() => upstream.close())
+    keepOpen(upstream)
     const outcomes = await atOnce(upstream, 8)
     expect(outcomes.map(({ kind }) => kind)).toEqual(outcomes.map(() => 'response'))
     expect(served()).toBe(8)
@@ -175,7 +171,7 @@ describe('a connection that its server ends after so many requests', () => {
   test('serves those first who have met with most of them', async () => {
     const { url, served } = await openRenewing(3)
     const upstream = upstreamOver([url], { http2: true })
-    closings.push(() => upstream.close())
+    keepOpen(upstream)
     const kinds: string[] = []
     const caller = async (): Promise<void> => {
       for (let count = 0; count < 5; count++) {
@@ -193,7 +189,7 @@ describe('a connection that its server ends after so many requests', () => {
       servers.map(({ url }) => url),
       { http2: true },
     )
-    closings.push(() => upstream.close())
+    keepOpen(upstream)
     const outcomes = await atOnce(upstream, 20)
     expect(outcomes.map(({ kind }) => kind)).toEqual(outcomes.map(() => 'response'))
     expect(servers[0]?.served()).toBeGreaterThan(0)
@@ -208,7 +204,7 @@ describe('a connection that its server ends after so many requests', () => {
       else connection.send(goaway(stream - 2, NONE))
     })
     const upstream = upstreamAt(url, { http2: true, maxConnections: 1 })
-    closings.push(() => upstream.close())
+    keepOpen(upstream)
     const first = asResponse(await send(upstream, requestTo('/')))
     const second = asResponse(await send(upstream, requestTo('/')))
     second.body.cancel()
@@ -218,7 +214,7 @@ describe('a connection that its server ends after so many requests', () => {
   test('is renewed five times for one request, and no more', async () => {
     const { url, served } = await openRenewing(1)
     const upstream = upstreamOver([url], { http2: true })
-    closings.push(() => upstream.close())
+    keepOpen(upstream)
     const kinds = (await atOnce(upstream, 12)).map(({ kind }) => kind)
     expect(kinds.toSorted()).toEqual([
       ...Array.from({ length: 6 }, () => 'response'),
@@ -234,7 +230,7 @@ describe('a connection that its server ends after so many requests', () => {
       connection.send(goaway(stream - 2, NONE))
     })
     const upstream = upstreamAt(url, { http2: true })
-    closings.push(() => upstream.close())
+    keepOpen(upstream)
     await send(upstream, requestTo('/'))
     const body = new Readable({ read: () => undefined })
     body.on('error', () => undefined)
